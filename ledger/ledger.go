@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"context"
+
+	"carillon"
+)
+
+// Op is what a write asks for.
+type Op string
+
+// The ops. Put and Patch name the record; Create may leave the id empty and gets one.
+const (
+	Create Op = "create" // fails with conflict if the id is taken
+	Put    Op = "put"    // replaces, or creates if absent; members not named are unset (or get their default)
+	Patch  Op = "patch"  // JSON merge patch (RFC 7396) on top level members, objects and custom fields; null unsets
+	Delete Op = "delete"
+)
+
+// Write is one wish for one record.
+type Write struct {
+	Op Op
+	carillon.Ref
+	// On is the record commented on; for KindComment only.
+	On carillon.Ref
+	// Data is a JSON object; ignored by Delete.
+	Data []byte
+	// IfMatch is the version the caller believes to be current; 0 means any. Otherwise fails with stale_version.
+	IfMatch int64
+	// Cascade lets a Delete take along the records that depend on this one.
+	Cascade bool
+	// Extra, if not nil, merges what a vendor sent that has no canonical place: dialect name → JSON value.
+	Extra map[string][]byte
+}
+
+// Entry is what one caller wants done as a whole: all writes or none, in order, later ones seeing earlier ones.
+type Entry struct {
+	Org    string
+	Actor  carillon.Actor
+	Origin string
+	// Key makes a repeat harmless: the same Key and Scope with the same writes gives the first result again (Repeated)
+	// without writing; with other writes it fails with conflict. Empty means none.
+	Key    string
+	Scope  string
+	Writes []Write
+}
+
+// Result is what became of an Entry: one Outcome a write.
+type Result struct {
+	Outcomes []Outcome
+	Repeated bool
+}
+
+// Outcome is what became of a Write.
+type Outcome struct {
+	// Record as it stands now; for a deletion as it stood last.
+	Record *carillon.Record
+	// Seq of the write's own change; 0 if nothing differed and so no change was made.
+	Seq     int64
+	Created bool
+	Deleted bool
+}
+
+// Applier is what rooms that write records need of the ledger.
+type Applier interface {
+	Apply(ctx context.Context, e Entry) (Result, error)
+}
