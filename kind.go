@@ -46,6 +46,24 @@ func (k Kind) Plural() string { return plurals[k] }
 // IDPrefix is how generated ids of the kind begin, without the underscore: "acc".
 func (k Kind) IDPrefix() string { return idPrefixes[k] }
 
+// PayloadKey is the member under which an event's payload carries a record of the kind (seed 001): "customerContact".
+func (k Kind) PayloadKey() string {
+	switch k {
+	case KindContact:
+		return "customerContact"
+	case KindCustom:
+		return "customRecord"
+	default:
+		return string(k)
+	}
+}
+
+// PreviousPayloadKey is the member that carries the record's previous state: "previousCustomerContact".
+func (k Kind) PreviousPayloadKey() string {
+	key := k.PayloadKey()
+	return "previous" + string(key[0]-'a'+'A') + key[1:]
+}
+
 // Valid reports whether k is one of Kinds.
 func (k Kind) Valid() bool { _, ok := plurals[k]; return ok }
 

@@ -61,7 +61,15 @@ type Outcome struct {
 	Deleted bool
 }
 
+// Reply is the answer to one Entry of several.
+type Reply struct {
+	Result Result
+	Err    error
+}
+
 // Applier is what rooms that write records need of the ledger.
 type Applier interface {
 	Apply(ctx context.Context, e Entry) (Result, error)
+	// ApplyAll applies entries in order, each failing alone, later ones seeing earlier ones, in as few transactions as it takes.
+	ApplyAll(ctx context.Context, entries []Entry) []Reply
 }
