@@ -17,16 +17,20 @@ type recorder struct {
 	skipped, failed string
 }
 
-func (r *recorder) Helper()                      {}
-func (r *recorder) Skip(args ...any)             { r.skipped = fmt.Sprint(args...); runtime.Goexit() }
-func (r *recorder) Fatalf(f string, args ...any) { r.failed = fmt.Sprintf(f, args...); runtime.Goexit() }
+func (r *recorder) Helper()          {}
+func (r *recorder) Skip(args ...any) { r.skipped = fmt.Sprint(args...); runtime.Goexit() }
 
-func run(use func(t testing.TB)) *recorder {
+func (r *recorder) Fatalf(f string, args ...any) {
+	r.failed = fmt.Sprintf(f, args...)
+	runtime.Goexit()
+}
+
+func run(ask func(testing.TB) string) *recorder {
 	r := &recorder{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		use(r)
+		ask(r)
 	}()
 	<-done
 	return r
@@ -42,7 +46,7 @@ func TestAMissingBrowserSkipsAndIsNoted(t *testing.T) {
 	t.Setenv(testenv.SkippedVariable, file)
 	t.Setenv(testenv.RequireVariable, "")
 
-	r := run(func(t testing.TB) { testenv.Chromium(t) })
+	r := run(testenv.Chromium)
 	if !strings.Contains(r.skipped, "Chromium") || r.failed != "" {
 		t.Errorf("skipped %q, failed %q: want a skip that names Chromium", r.skipped, r.failed)
 	}
@@ -60,7 +64,7 @@ func TestAMissingBrowserFailsWhereAllIsRequired(t *testing.T) {
 	t.Setenv(testenv.ChromiumVariable, "")
 	t.Setenv(testenv.RequireVariable, "all")
 
-	r := run(func(t testing.TB) { testenv.Chromium(t) })
+	r := run(testenv.Chromium)
 	if !strings.Contains(r.failed, "Chromium") || r.skipped != "" {
 		t.Errorf("skipped %q, failed %q: want a failure that names Chromium", r.skipped, r.failed)
 	}
