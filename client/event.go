@@ -1,0 +1,84 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"carillon"
+)
+
+// Event is one event as a dialect tells it.
+type Event struct {
+	ID   string    `json:"id"`
+	Type string    `json:"type"`
+	Seq  int64     `json:"seq"`  // of the change it comes from
+	Lane string    `json:"lane"` // the order key: the id of the account
+	Time time.Time `json:"time"`
+	// Message is the body that a webhook would carry.
+	Message json.RawMessage `json:"message"`
+}
+
+// Envelope is an event in the platform's own format.
+type Envelope struct {
+	EventID   string          `json:"eventId"`
+	EventType string          `json:"eventType"`
+	Timestamp string          `json:"timestamp"`
+	OrgID     string          `json:"orgId"`
+	Actor     carillon.Actor  `json:"actor"`
+	Payload   json.RawMessage `json:"payload"`
+}
+
+// EventQuery selects events.
+type EventQuery struct {
+	After   int64    // the seq after which to begin; 0 means the beginning
+	Limit   int      // of a page
+	Types   []string // exact, or patterns with *; empty means all
+	Account string   // of one account only
+	Dialect string   // "platform" by default
+}
+
+func (q EventQuery) values() url.Values {
+	v := url.Values{}
+	if q.After > 0 {
+		v.Set("after", strconv.FormatInt(q.After, 10))
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	if len(q.Types) > 0 {
+		v.Set("types", strings.Join(q.Types, ","))
+	}
+	if q.Account != "" {
+		v.Set("account", q.Account)
+	}
+	if q.Dialect != "" {
+		v.Set("dialect", q.Dialect)
+	}
+	return v
+}
+
+// Events reads one page of events in the order of the log.
+func (c *Client) Events(ctx context.Context, q EventQuery) (Page[*Event], error) {
+	return readPage[*Event](ctx, c, "/v1/events", q.values())
+}
+
+// AllEvents walks the events that exist, in the order of the log.
+func (c *Client) AllEvents(ctx context.Context, q EventQuery) iter.Seq2[*Event, error] {
+	return walk[*Event](ctx, c, "/v1/events", q.values())
+}
+
+// Event reads one event; dialect "" is the platform's.
+func (c *Client) Event(ctx context.Context, id, dialect string) (*Event, error) {
+	e := new(Event)
+	err := c.Call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(id), EventQuery{Dialect: dialect}.values(), nil, e)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
