@@ -1,0 +1,248 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/http/httpguts"
+
+	"carillon"
+	"carillon/deliver"
+	"carillon/sign"
+)
+
+// HeaderAttribute begins the names of those attributes of a message that are sent as headers; what follows is the
+// header's name. All other attributes are meant for other sinks.
+const HeaderAttribute = "header:"
+
+const (
+	// drainBytes of an answer are read so that the connection can be used again; drainTime is all it gets for that.
+	drainBytes = 64 << 10
+	drainTime  = time.Second
+	// maxRetryAfter caps what an endpoint may ask for.
+	maxRetryAfter = 24 * time.Hour
+)
+
+// endpoint is the sink of one subscription.
+type endpoint struct {
+	sender  *Sender
+	request http.Request // what all requests have in common
+	auth    auth
+	signer  *sign.Standard // all live secrets
+	newest  *sign.Standard // once the older secret has expired
+	expires time.Time
+	agent   []string
+}
+
+var errTimeout = errors.New("time is up")
+
+// Close has nothing to free: connections belong to the Sender.
+func (e *endpoint) Close() error { return nil }
+
+// Send posts one message and judges the answer. 2xx is Taken, 410 Gone; everything else is TryAgain, also what looks
+// final (404, 401), since endpoints get mended; Never is left for messages that cannot be put in a request.
+func (e *endpoint) Send(parent context.Context, m *carillon.Message) deliver.Result {
+	if parent.Err() != nil {
+		return deliver.Result{Verdict: deliver.Interrupted, Err: parent.Err()}
+	}
+	start := time.Now()
+	header, err := e.header(m)
+	if err != nil {
+		return deliver.Result{Verdict: deliver.Never, Err: err}
+	}
+
+	// One timer serves both bounds, of waiting for the answer and of draining it.
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	timer := time.AfterFunc(e.sender.config.Timeout, func() { cancel(errTimeout) })
+	defer timer.Stop()
+
+	req := e.request.WithContext(ctx)
+	req.Header = header
+	req.ContentLength = int64(len(m.Body))
+	// net/http knows this pair of types as memory and writes head and body in one go.
+	req.Body = io.NopCloser(bytes.NewReader(m.Body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil }
+
+	resp, err := e.sender.transport.RoundTrip(req)
+	if err != nil {
+		if context.Cause(ctx) != errTimeout && parent.Err() != nil {
+			return deliver.Result{Verdict: deliver.Interrupted, Err: parent.Err(), Duration: time.Since(start)}
+		}
+		return deliver.Result{Verdict: deliver.TryAgain, Err: e.explain(ctx, err), Duration: time.Since(start)}
+	}
+	timer.Reset(drainTime)
+	defer resp.Body.Close()
+
+	result := deliver.Result{Status: resp.StatusCode}
+	switch {
+	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
+		result.Verdict = deliver.Taken
+		if resp.ContentLength != 0 {
+			_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
+		}
+	default:
+		result.Verdict = deliver.TryAgain
+		if resp.StatusCode == http.StatusGone {
+			result.Verdict = deliver.Gone
+		}
+		result.Err = e.judge(resp)
+		result.RetryAfter = retryAfter(resp, e.sender.config.Now())
+		result.Response = e.keep(resp.Body)
+	}
+	result.Duration = time.Since(start)
+	return result
+}
+
+// header builds the headers of one attempt. Names are written in canonical form, values share one array.
+func (e *endpoint) header(m *carillon.Message) (http.Header, error) {
+	if !sign.ValidID(m.ID) {
+		return nil, fmt.Errorf("message id %q cannot be a webhook-id: it is empty or contains a full stop", m.ID)
+	}
+	for _, v := range [...]string{m.ID, m.Type, m.Lane, m.ContentType} {
+		if !httpguts.ValidHeaderFieldValue(v) {
+			return nil, fmt.Errorf("message %q has an id, type, lane or content type that cannot be a header", m.ID)
+		}
+	}
+	now := e.sender.config.Now()
+	signer := e.signer
+	if !now.Before(e.expires) {
+		signer = e.newest
+	}
+	values := [...]string{
+		m.ContentType, m.ID, strconv.FormatInt(now.Unix(), 10), signer.Sign(m.ID, now, m.Body),
+		strconv.FormatInt(m.Seq, 10), m.Lane, m.Type, e.auth.value,
+	}
+	h := http.Header{
+		"Content-Type":       values[0:1:1],
+		"User-Agent":         e.agent,
+		sign.HeaderID:        values[1:2:2],
+		sign.HeaderTimestamp: values[2:3:3],
+		sign.HeaderSignature: values[3:4:4],
+		"Carillon-Seq":       values[4:5:5],
+		"Carillon-Lane":      values[5:6:6],
+		"Carillon-Event":     values[6:7:7],
+	}
+	for _, a := range m.Attributes {
+		name, ok := strings.CutPrefix(a.Name, HeaderAttribute)
+		if !ok {
+			continue
+		}
+		if reason := refuseHeader(name); reason != "" {
+			return nil, fmt.Errorf("message %s wants header %q, which %s", m.ID, name, reason)
+		}
+		if !httpguts.ValidHeaderFieldValue(a.Value) {
+			return nil, fmt.Errorf("message %s has a value for header %s that cannot be one", m.ID, name)
+		}
+		h.Set(name, a.Value)
+	}
+	if e.auth.name != "" { // last, so that no message replaces it
+		h[e.auth.name] = values[7:8:8]
+	}
+	return h, nil
+}
+
+// judge says why an answer is a failure.
+func (e *endpoint) judge(resp *http.Response) error {
+	if location := resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode <= 399 && location != "" {
+		return &failure{text: fmt.Sprintf("the endpoint answered %d: redirects are not followed: %s", resp.StatusCode, e.hide(cut(bareURL(location), 300)))}
+	}
+	text := "the endpoint answered " + strconv.Itoa(resp.StatusCode)
+	if name := http.StatusText(resp.StatusCode); name != "" {
+		text += " " + name
+	}
+	return &failure{text: text}
+}
+
+// bareURL leaves out where tokens tend to be.
+func bareURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "an address that is not a URL"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// retryAfter reads how long the endpoint asks to be left alone (RFC 9110, section 10.2.3): seconds or a date.
+func retryAfter(resp *http.Response, now time.Time) time.Duration {
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	if strings.Trim(text, "0123456789") == "" {
+		seconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
+			return maxRetryAfter
+		}
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// keep reads the beginning of a failing answer as text, without what we sent to authenticate ourselves.
+func (e *endpoint) keep(body io.Reader) string {
+	limit := e.sender.config.MaxResponseBytes
+	room := limit
+	for _, secret := range e.auth.hidden {
+		room = max(room, limit+len(secret))
+	}
+	head := make([]byte, room)
+	n, err := io.ReadFull(body, head)
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, body, drainBytes)
+	}
+	text := string(head[:n])
+	if err == nil {
+		text = e.dropBegun(text)
+	}
+	return cut(strings.ToValidUTF8(e.hide(text), "\uFFFD"), limit)
+}
+
+// hide replaces what we sent to authenticate ourselves.
+func (e *endpoint) hide(text string) string {
+	for _, secret := range e.auth.hidden {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
+}
+
+// dropBegun drops a secret that begins at the very end of a text that was cut off.
+func (e *endpoint) dropBegun(text string) string {
+	for _, secret := range e.auth.hidden {
+		for n := min(len(secret)-1, len(text)); n > 0; n-- {
+			if strings.HasSuffix(text, secret[:n]) {
+				text = text[:len(text)-n]
+				break
+			}
+		}
+	}
+	return text
+}
+
+// cut shortens a text to at most n bytes, between characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,154 @@
+package webhook
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"code.dny.dev/ssrf"
+
+	"carillon"
+	"carillon/deliver"
+	"carillon/sign"
+)
+
+// Config is how webhooks are sent. The zero value is safe to use.
+type Config struct {
+	// AllowPrivate lets webhooks go to addresses that are not public: for development and tests only.
+	AllowPrivate bool
+	// Timeout bounds a request from dialling to the head of the answer. Default 15 s.
+	Timeout time.Duration
+	// UserAgent is sent with every request. Default "Carillon".
+	UserAgent string
+	// MaxResponseBytes is how much of a failing answer is kept. Default 1024.
+	MaxResponseBytes int
+	// Resolver looks names up; nil is the system's.
+	Resolver *net.Resolver
+	// TLS is nil for the system's roots. It is there for private certificate authorities.
+	TLS *tls.Config
+	// Now is the clock of timestamps and of expiring secrets. Default time.Now.
+	Now func() time.Time
+	// Logger hears of refused addresses, which an operator wants to know of. Default: nobody does.
+	Logger *slog.Logger
+}
+
+// Sender opens sinks for webhook subscriptions. All of them share its connections.
+type Sender struct {
+	config    Config
+	transport *http.Transport
+	guard     *ssrf.Guardian // nil: private addresses are allowed
+}
+
+// The bounds of connections and answers.
+const (
+	defaultTimeout       = 15 * time.Second
+	defaultResponseBytes = 1 << 10
+	maxHeaderBytes       = 32 << 10
+	dialTimeout          = 10 * time.Second
+	idleTimeout          = 60 * time.Second
+	idleConns            = 4096
+	idleConnsPerHost     = 256
+)
+
+// New makes a Sender.
+func New(c Config) *Sender {
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "Carillon"
+	}
+	if c.MaxResponseBytes <= 0 {
+		c.MaxResponseBytes = defaultResponseBytes
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Sender{config: c}
+	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: c.Resolver}
+	if !c.AllowPrivate {
+		s.guard = ssrf.New(ssrf.WithAnyPort())
+		// Control sees each address after the name was looked up and before a packet leaves, so a name that
+		// answers differently the second time (DNS rebinding) gains nothing.
+		dialer.ControlContext = s.control
+	}
+	s.transport = &http.Transport{
+		Proxy:                  nil, // a proxy would dial for us, past the guard
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        c.TLS,
+		TLSHandshakeTimeout:    dialTimeout,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true, // a small gzip may hold a huge answer, and a failing answer is kept as it is
+		MaxIdleConns:           idleConns,
+		MaxIdleConnsPerHost:    idleConnsPerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
+	return s
+}
+
+// Close closes idle connections. The sinks stay usable.
+func (s *Sender) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+// Open makes the sink of a webhook subscription; it is a deliver.OpenSink. It reads the subscription's Sink, Secrets and
+// SecretExpiresAt. It fails with carillon.CodeInvalid naming /sink/url, /sink/contentType or members of /sink/auth.
+func (s *Sender) Open(sub *carillon.Subscription) (deliver.Sink, error) {
+	target, err := s.parseURL(sub.Sink.URL)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkContentType(sub.Sink.ContentType); err != nil {
+		return nil, err
+	}
+	auth, err := parseAuth(sub.Sink.Auth)
+	if err != nil {
+		return nil, err
+	}
+	secrets := sub.Secrets
+	if len(secrets) > 2 {
+		secrets = secrets[:2]
+	}
+	signer, err := sign.NewStandard(secrets...)
+	if err != nil {
+		return nil, &carillon.Error{Code: carillon.CodeInternal, Message: "subscription " + sub.ID + " has no usable secret", Err: err}
+	}
+	e := &endpoint{
+		sender:  s,
+		request: http.Request{Method: http.MethodPost, URL: target, Host: target.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1},
+		auth:    auth,
+		signer:  signer,
+		newest:  signer.Newest(),
+		expires: sub.SecretExpiresAt,
+		agent:   []string{s.config.UserAgent},
+	}
+	return e, nil
+}
+
+// control refuses to connect to addresses that are not public.
+func (s *Sender) control(ctx context.Context, network, address string, c syscall.RawConn) error {
+	if err := s.guard.Safe(network, address, c); err != nil {
+		refused := refuse(address)
+		s.config.Logger.WarnContext(ctx, "webhook to an address that is not public was refused", "address", refused.address)
+		return refused
+	}
+	return nil
+}
+
+func checkContentType(s string) error {
+	switch s {
+	case "", "application/json", "application/x-www-form-urlencoded":
+		return nil
+	default:
+		return carillon.Invalid("/sink/contentType", "must be application/json or application/x-www-form-urlencoded")
+	}
+}
