@@ -37,6 +37,8 @@ type Reader interface {
 	RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error)
 	// Records lists records by id.
 	Records(ctx context.Context, org string, q RecordQuery) ([]*carillon.Record, error)
+	// CountRecords counts the records of an org as they stand; kinds without any are absent. It may cost a pass over an index.
+	CountRecords(ctx context.Context, org string) (map[carillon.Kind]int64, error)
 	// Snapshot lists the records of an org as they stood after change asOf, in the order of carillon.Kinds, then
 	// module, then id; those after the given ref (zero: from the start), limit at most. Fewer than limit means the end.
 	Snapshot(ctx context.Context, org string, asOf int64, after carillon.Ref, limit int) ([]*carillon.Record, error)
