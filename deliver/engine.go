@@ -2,43 +2,310 @@ package deliver
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
 
 	"carillon"
+	"carillon/dialect"
+	"carillon/store"
 )
 
-// Status is how a subscription fares at this moment.
-type Status struct {
-	State       carillon.State
-	Cursor      int64
-	Lag         int64 // changes behind the head of the log
-	ParkedLanes int
-	DeadLetters int
-	Delivered   int64
-	Failed      int64
-	LastError   string
-	Replay      *carillon.ReplayProgress // a bounded replay under way, or nil
+// Store is what delivery needs of the archive.
+type Store interface {
+	Update(ctx context.Context, fn func(ctx context.Context, tx store.Tx) error) error
+	Watch() (nudges <-chan struct{}, stop func())
+	RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error)
+	Snapshot(ctx context.Context, org string, asOf int64, after carillon.Ref, limit int) ([]*carillon.Record, error)
+	Changes(ctx context.Context, org string, q store.LogQuery) ([]*carillon.Change, error)
+	Head(ctx context.Context, org string) (int64, error)
+	Heads(ctx context.Context) (map[string]int64, error)
+	Subscription(ctx context.Context, org, id string) (*carillon.Subscription, error)
+	Subscriptions(ctx context.Context, org string) ([]*carillon.Subscription, error)
+	Progress(ctx context.Context, org, subscription string) (*carillon.Progress, error)
+	ParkedLanes(ctx context.Context, org, subscription string) ([]*carillon.ParkedLane, error)
+	DeadLetters(ctx context.Context, org, subscription, after string, limit int) ([]*carillon.DeadLetter, error)
+	DeadLetter(ctx context.Context, org, subscription, id string) (*carillon.DeadLetter, error)
+	CountDeadLetters(ctx context.Context, org, subscription string) (int, error)
+	Attempts(ctx context.Context, org, subscription string, before time.Time, limit int) ([]*carillon.Attempt, error)
+	RecentDeliveries(ctx context.Context, org, subscription string) ([]*carillon.Attempt, error)
 }
 
-// Desk is what the faces (api, console) ask of the engine. All methods fail with not_found for a subscription that
-// is not of the org.
-type Desk interface {
-	// Create checks the subscription, gives it id, secret, times and starting point, and starts it.
-	Create(ctx context.Context, s *carillon.Subscription) error
-	// Update replaces what a person may change (everything but id, org, secrets, start, times) and restarts the reader.
-	Update(ctx context.Context, s *carillon.Subscription) error
-	Delete(ctx context.Context, org, id string) error
-	Pause(ctx context.Context, org, id string) error
-	// Resume also revives a disabled subscription and closes an open circuit.
-	Resume(ctx context.Context, org, id string) error
-	// RotateSecret makes a new secret; the old one signs beside it for 24 hours.
-	RotateSecret(ctx context.Context, org, id string) (*carillon.Subscription, error)
-	// Test sends one test event now and reports how that went; it changes nothing else.
-	Test(ctx context.Context, org, id string) (*carillon.Attempt, error)
-	// Replay tells the changes from..to (inclusive; to 0 means the head) again. Fails with conflict while one is under way.
-	Replay(ctx context.Context, org, id string, from, to int64) error
-	// ReplayDeadLetters tries dead letters again (ids nil: all) and says how many were taken up.
-	ReplayDeadLetters(ctx context.Context, org, id string, ids []string) (int, error)
-	Status(ctx context.Context, org, id string) (Status, error)
-	// Attempts lists the newest attempts, successes and failures, newest first.
-	Attempts(ctx context.Context, org, id string, limit int) ([]*carillon.Attempt, error)
+// Config is what an engine is made of.
+type Config struct {
+	Store    Store
+	Dialects map[string]dialect.Dialect
+	Sinks    map[carillon.SinkType]OpenSink
+	Logger   *slog.Logger
+	// Observe, if set, is told of every attempt. It must be quick and must not keep the attempt.
+	Observe func(*carillon.Attempt)
+	// Grace is how long a stop waits for messages in flight before it cancels them (default 10 s).
+	Grace time.Duration
+	// Poll is how often the log is looked at without a nudge (default 1 s).
+	Poll time.Duration
+}
+
+// Engine runs every subscription. It implements Desk.
+type Engine struct {
+	store     Store
+	dialects  map[string]dialect.Dialect
+	typeNames map[string][]string
+	sinks     map[carillon.SinkType]OpenSink
+	log       *slog.Logger
+	observe   func(*carillon.Attempt)
+	grace     time.Duration
+	poll      time.Duration
+
+	checkpoints chan *checkpoint
+	background  sync.WaitGroup // what runs beside the runners and must end before Run returns
+
+	// Lock order: acts[id] before mu. Nothing is called with mu held that could block.
+	mu      sync.Mutex
+	running bool
+	runners map[string]*running    // by subscription id
+	acts    map[string]*sync.Mutex // one change of a subscription at a time
+	tails   map[string]*tail       // by org
+	runCtx  context.Context
+}
+
+// running is a runner and the way to stop it.
+type running struct {
+	*runner
+	stop context.CancelFunc
+}
+
+var _ Desk = (*Engine)(nil)
+
+// New makes an engine. It fails if the config lacks something.
+func New(c Config) (*Engine, error) {
+	if c.Store == nil || len(c.Dialects) == 0 || len(c.Sinks) == 0 {
+		return nil, errors.New("deliver: a store, dialects and sinks are needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Grace == 0 {
+		c.Grace = 10 * time.Second
+	}
+	if c.Poll == 0 {
+		c.Poll = time.Second
+	}
+	e := &Engine{
+		store: c.Store, dialects: c.Dialects, sinks: c.Sinks, log: c.Logger, observe: c.Observe, grace: c.Grace, poll: c.Poll,
+		typeNames:   make(map[string][]string),
+		checkpoints: make(chan *checkpoint, 64),
+		runners:     make(map[string]*running), acts: make(map[string]*sync.Mutex), tails: make(map[string]*tail),
+	}
+	for name, d := range c.Dialects {
+		for _, t := range d.Types() {
+			e.typeNames[name] = append(e.typeNames[name], t.Name)
+		}
+	}
+	return e, nil
+}
+
+// Run starts every subscription and keeps them fed until ctx ends. Then it takes no more work, waits for what is in
+// flight (Config.Grace), and writes where everything stands.
+func (e *Engine) Run(ctx context.Context) error {
+	subscriptions, err := e.store.Subscriptions(ctx, "")
+	if err != nil {
+		return fmt.Errorf("read the subscriptions: %w", err)
+	}
+	writer, stopWriter := context.WithCancel(context.WithoutCancel(ctx))
+	var writing sync.WaitGroup
+	writing.Go(func() { e.writeCheckpoints(writer) })
+	defer writing.Wait()
+	defer stopWriter()
+
+	e.mu.Lock()
+	e.running, e.runCtx = true, ctx
+	e.mu.Unlock()
+	nudges, unwatch := e.store.Watch()
+	defer unwatch()
+	for _, s := range subscriptions {
+		if err := e.start(ctx, s); err != nil {
+			e.log.Error("start a subscription", "org", s.Org, "subscription", s.ID, "error", err)
+		}
+	}
+	e.follow(ctx, nudges)
+
+	e.mu.Lock()
+	e.running = false
+	all := make([]*running, 0, len(e.runners))
+	for _, r := range e.runners {
+		all = append(all, r)
+	}
+	e.mu.Unlock()
+	for _, r := range all {
+		r.stop()
+	}
+	for _, r := range all {
+		<-r.done
+	}
+	e.background.Wait()
+	return nil
+}
+
+// follow extends the tails when the log grows and wakes the runners.
+func (e *Engine) follow(ctx context.Context, nudges <-chan struct{}) {
+	poll := time.NewTicker(e.poll)
+	defer poll.Stop()
+	trim := time.NewTicker(10 * time.Second)
+	defer trim.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-nudges:
+		case <-poll.C:
+		case <-trim.C:
+			for _, t := range e.allTails() {
+				t.trim()
+			}
+			continue
+		}
+		grown, err := e.extend(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.log.Error("follow the log", "error", err)
+		}
+		if len(grown) == 0 {
+			continue
+		}
+		e.mu.Lock()
+		for _, r := range e.runners {
+			if grown[r.sub.Org] {
+				r.wake()
+			}
+		}
+		e.mu.Unlock()
+	}
+}
+
+// fewOrgs is how many orgs are asked one by one for what is new; more are first asked for their heads at once.
+const fewOrgs = 4
+
+func (e *Engine) extend(ctx context.Context) (map[string]bool, error) {
+	tails := e.allTails()
+	grown := make(map[string]bool)
+	var heads map[string]int64
+	if len(tails) > fewOrgs {
+		var err error
+		if heads, err = e.store.Heads(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range tails {
+		if heads != nil && heads[t.org] <= t.known() {
+			continue
+		}
+		ok, err := t.extend(ctx)
+		if err != nil {
+			return grown, err
+		}
+		if ok {
+			grown[t.org] = true
+		}
+	}
+	return grown, nil
+}
+
+func (e *Engine) allTails() []*tail {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	tails := make([]*tail, 0, len(e.tails))
+	for _, t := range e.tails {
+		tails = append(tails, t)
+	}
+	return tails
+}
+
+func (e *Engine) tailOf(org string) *tail {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.tails[org]
+	if t == nil {
+		t = &tail{org: org, store: e.store}
+		e.tails[org] = t
+	}
+	return t
+}
+
+// start runs a subscription from where it stands, unless it is paused or disabled.
+func (e *Engine) start(ctx context.Context, s *carillon.Subscription) error {
+	if s.Paused || s.Disabled {
+		return nil
+	}
+	progress, err := e.store.Progress(ctx, s.Org, s.ID)
+	if err != nil {
+		return fmt.Errorf("read the progress: %w", err)
+	}
+	lanes, err := e.store.ParkedLanes(ctx, s.Org, s.ID)
+	if err != nil {
+		return fmt.Errorf("read the parked lanes: %w", err)
+	}
+	p, err := e.prepare(s)
+	if err != nil {
+		return err
+	}
+	t := e.tailOf(s.Org)
+	if t.known() == 0 {
+		// A tail begins at the head: those behind it read pages of their own.
+		head, err := e.store.Head(ctx, s.Org)
+		if err != nil {
+			return err
+		}
+		t.begin(head)
+	}
+	r := e.newRunner(p, progress, lanes)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.running {
+		return p.sink.Close()
+	}
+	runCtx, stop := context.WithCancel(e.runCtx)
+	e.runners[s.ID] = &running{runner: r, stop: stop}
+	go r.run(runCtx, e.grace)
+	return nil
+}
+
+// halt stops a subscription's runner and waits for it; nothing happens if it does not run.
+func (e *Engine) halt(id string) {
+	e.mu.Lock()
+	r := e.runners[id]
+	e.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.stop()
+	<-r.done
+	e.mu.Lock()
+	if e.runners[id] == r {
+		delete(e.runners, id)
+	}
+	e.mu.Unlock()
+}
+
+// runnerOf gives the runner of a subscription of the org, nil if it does not run.
+func (e *Engine) runnerOf(org, id string) *runner {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.runners[id]; r != nil && r.sub.Org == org {
+		return r.runner
+	}
+	return nil
+}
+
+// alone keeps two people from changing one subscription at the same time.
+func (e *Engine) alone(id string) (unlock func()) {
+	e.mu.Lock()
+	m := e.acts[id]
+	if m == nil {
+		m = new(sync.Mutex)
+		e.acts[id] = m
+	}
+	e.mu.Unlock()
+	m.Lock()
+	return m.Unlock
 }
