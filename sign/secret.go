@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,9 +59,8 @@ func ParseSecret(text string) (*Secret, error) {
 	return s, nil
 }
 
-// String and GoString keep the key out of logs.
-func (*Secret) String() string   { return SecretPrefix + "***" }
-func (*Secret) GoString() string { return SecretPrefix + "***" }
+// Format keeps the key out of logs, whatever the verb.
+func (*Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, SecretPrefix+"***") }
 
 // state is an HMAC with the buffers it needs, so that neither is allocated for each signature.
 type state struct {
