@@ -175,6 +175,7 @@ type Tx interface {
 
 	// CustomFields and ValueLists as Reader's.
 	CustomFields(ctx context.Context, org string, kind carillon.Kind) ([]*carillon.CustomField, error)
+	ValueLists(ctx context.Context, org string) ([]*carillon.ValueList, error)
 	PutCustomField(ctx context.Context, f *carillon.CustomField) error
 	DeleteCustomField(ctx context.Context, org string, kind carillon.Kind, uid string) error
 	PutValueList(ctx context.Context, l *carillon.ValueList) error
