@@ -83,7 +83,7 @@ func (t *transaction) follow(e *entry, s *slot, before, after members) error {
 	}
 	c := t.change(e.Org, e.Actor, cascadeOrigin, s)
 	c.Changed = changed
-	return t.store(s, c, before, after, s.record.Extra)
+	return t.save(s, c, before, after, s.record.Extra)
 }
 
 // loadReferrers gives the slots of those who refer, each once, in their order.

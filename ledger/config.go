@@ -14,7 +14,6 @@ import (
 // Store is what the ledger needs of the archive.
 type Store interface {
 	Update(ctx context.Context, fn func(ctx context.Context, tx store.Tx) error) error
-	ValueLists(ctx context.Context, org string) ([]*carillon.ValueList, error)
 }
 
 // Config says how a Ledger works. Only Store is required.

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"carillon"
 	"carillon/store"
@@ -149,18 +148,6 @@ func (l *Ledger) checkField(f *carillon.CustomField) error {
 	return c.failure("the custom field is not valid")
 }
 
-// checkLine says what is wrong with a non-empty line of text: "" if nothing.
-func checkLine(s string, limit int) string {
-	switch {
-	case s == "":
-		return "must not be empty"
-	case !utf8.ValidString(s):
-		return "must be UTF-8"
-	default:
-		return checkText(quoted(s), limit, false)
-	}
-}
-
 // checkValues checks a list of distinct lines.
 func (c *checker) checkValues(values []string, name string) {
 	if len(values) > maxOptions {
@@ -208,7 +195,7 @@ func (l *Ledger) SetValueList(ctx context.Context, list *carillon.ValueList) (cr
 	kept := *list
 	kept.Values = slices.Clone(list.Values)
 	act := func(ctx context.Context, tx store.Tx) error {
-		edited, err := l.edited(ctx, kept.Org, kept.Name)
+		edited, err := edited(ctx, tx, kept.Org, kept.Name)
 		if err != nil {
 			return err
 		}
@@ -228,7 +215,7 @@ func (l *Ledger) RemoveValueList(ctx context.Context, org, name string) error {
 		return err
 	}
 	act := func(ctx context.Context, tx store.Tx) error {
-		edited, err := l.edited(ctx, org, name)
+		edited, err := edited(ctx, tx, org, name)
 		if err != nil {
 			return err
 		}
@@ -243,9 +230,12 @@ func (l *Ledger) RemoveValueList(ctx context.Context, org, name string) error {
 	return l.do(ctx, act, func() {})
 }
 
-// edited reports whether the org has a value list of its own.
-func (l *Ledger) edited(ctx context.Context, org, name string) (bool, error) {
-	lists, err := l.store.ValueLists(ctx, org)
+// edited reports whether the org has a value list of its own, and locks the org.
+func edited(ctx context.Context, tx store.Tx, org, name string) (bool, error) {
+	if _, err := tx.Lock(ctx, []string{org}); err != nil {
+		return false, fmt.Errorf("lock org: %w", err)
+	}
+	lists, err := tx.ValueLists(ctx, org)
 	if err != nil {
 		return false, fmt.Errorf("read value lists: %w", err)
 	}

@@ -82,8 +82,8 @@ func (d *deletion) gather(root *slot) error {
 			if s.record == nil {
 				continue
 			}
-			if !slices.Contains(d.referrers[target], s) {
-				d.referrers[target] = append(d.referrers[target], s)
+			if others := d.referrers[target]; len(others) == 0 || others[len(others)-1] != s { // the list is sorted
+				d.referrers[target] = append(others, s)
 			}
 			if tables[r.Kind].onDelete(r.Member) == carillon.OnDeleteClear {
 				maybeClear = append(maybeClear, s)

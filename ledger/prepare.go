@@ -17,12 +17,8 @@ import (
 	"carillon/store"
 )
 
-// Bounds of what goes beside the bodies.
-const (
-	maxKeyLength    = 255
-	maxActorLength  = 255
-	maxOriginLength = 255
-)
+// maxBesideLength bounds what goes beside the bodies: key, scope, origin and the members of the actor.
+const maxBesideLength = 255
 
 // entry is an Entry read and checked as far as that goes without the store.
 type entry struct {
@@ -77,12 +73,17 @@ func (l *Ledger) checkEntry(e *Entry) error {
 			Code: carillon.CodeTooLarge, Message: fmt.Sprintf("%d writes cannot be done as a whole: the limit is %d", len(e.Writes), l.limits.Writes),
 			Hint: "divide them",
 		}
-	case len(e.Key) > maxKeyLength || len(e.Scope) > maxKeyLength:
-		return carillon.Invalid("Idempotency-Key", fmt.Sprintf("must have at most %d bytes", maxKeyLength))
-	case len(e.Actor.ID) > maxActorLength || len(e.Actor.Type) > maxActorLength || len(e.Actor.Email) > maxActorLength:
-		return carillon.Invalid("actor", fmt.Sprintf("must have at most %d bytes in each member", maxActorLength))
-	case len(e.Origin) > maxOriginLength:
-		return carillon.Invalid("origin", fmt.Sprintf("must have at most %d bytes", maxOriginLength))
+	}
+	for _, part := range []struct{ member, value string }{
+		{"Idempotency-Key", e.Key}, {"scope", e.Scope}, {"origin", e.Origin},
+		{"actor/id", e.Actor.ID}, {"actor/type", e.Actor.Type}, {"actor/email", e.Actor.Email},
+	} {
+		if part.value == "" {
+			continue
+		}
+		if reason := checkLine(part.value, maxBesideLength); reason != "" {
+			return carillon.Invalid(part.member, reason)
+		}
 	}
 	return nil
 }

@@ -187,9 +187,23 @@ func checkText(raw []byte, limit int, lines bool) (reason string) {
 	return ""
 }
 
-func printableASCII(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' || c > '~' {
+// checkLine says what is wrong with a non-empty line of text: "" if nothing.
+func checkLine(s string, limit int) string {
+	switch {
+	case s == "":
+		return "must not be empty"
+	case !utf8.ValidString(s):
+		return "must be UTF-8"
+	case len(s) <= limit && printableASCII(s):
+		return ""
+	default:
+		return checkText(quoted(s), limit, false)
+	}
+}
+
+func printableASCII[Text []byte | string](s Text) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
 			return false
 		}
 	}

@@ -56,7 +56,7 @@ func (t *transaction) write(e *entry, w *write) (Outcome, error) {
 	if s.record != nil {
 		change.Changed = changed
 	}
-	if err := t.store(s, change, before, after, mergeExtra(s.record, w.extra)); err != nil {
+	if err := t.save(s, change, before, after, mergeExtra(s.record, w.extra)); err != nil {
 		return Outcome{}, err
 	}
 	outcome := Outcome{Record: s.record, Seq: change.Seq, Created: change.Op == carillon.OpCreated}
@@ -249,8 +249,8 @@ func (t *transaction) change(org string, actor carillon.Actor, origin string, s 
 	return c
 }
 
-// store makes after the slot's record, by the change.
-func (t *transaction) store(s *slot, c *carillon.Change, before, after members, extra []byte) error {
+// save makes after the slot's record, by the change.
+func (t *transaction) save(s *slot, c *carillon.Change, before, after members, extra []byte) error {
 	tab, o := tables[s.key.Kind], t.orgs[s.key.Org]
 	after[tab.updated] = o.stamp
 	c.After, c.Extra = tab.splice(after), extra
