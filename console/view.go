@@ -1,0 +1,170 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"carillon"
+)
+
+//go:embed templates assets
+var files embed.FS
+
+// views renders the embedded templates and serves the embedded assets.
+type views struct {
+	pages  map[string]*template.Template // page → its templates, the layout among them
+	assets map[string]asset
+}
+
+// asset is one embedded file. Its URL changes with its content, so that browsers may keep it for ever.
+type asset struct {
+	url         string
+	contentType string
+	body        []byte
+}
+
+// page is what the layout shows: a title, who is signed in (nil: nobody), and the content of the page's own template.
+type page struct {
+	Title   string
+	Who     *visitor
+	Content any
+}
+
+func loadViews() (*views, error) {
+	v := &views{pages: map[string]*template.Template{}, assets: map[string]asset{}}
+	err := fs.WalkDir(files, "assets", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(body)
+		base := path.Base(name)
+		v.assets[base] = asset{
+			url:         "/console/assets/" + base + "?v=" + hex.EncodeToString(sum[:6]),
+			contentType: mime.TypeByExtension(path.Ext(base)),
+			body:        body,
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the console's assets: %w", err)
+	}
+	base, err := template.New("layout.html").Funcs(template.FuncMap{
+		"asset":  func(name string) string { return v.assets[name].url },
+		"count":  humanize.Comma,
+		"bytes":  func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
+		"stamp":  func(t time.Time) string { return carillon.FormatTime(t) },
+		"clock":  func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
+		"span":   span,
+		"plural": plural,
+	}).ParseFS(files, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse the console's layout: %w", err)
+	}
+	for _, name := range []string{"overview", "event", "signin", "problem"} {
+		own, err := base.Clone()
+		if err == nil {
+			own, err = own.ParseFS(files, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parse the console's page %s: %w", name, err)
+		}
+		v.pages[name] = own
+	}
+	return v, nil
+}
+
+// render writes a whole page.
+func (v *views) render(w http.ResponseWriter, status int, name string, p page) error {
+	var b bytes.Buffer
+	if err := v.pages[name].Execute(&b, p); err != nil {
+		return fmt.Errorf("render page %s: %w", name, err)
+	}
+	return send(w, status, &b)
+}
+
+// renderPart writes one named template alone.
+func (v *views) renderPart(w http.ResponseWriter, part string, data any) error {
+	html, err := v.part(part, data)
+	if err != nil {
+		return err
+	}
+	return send(w, http.StatusOK, bytes.NewReader(html))
+}
+
+// part renders one named template to HTML.
+func (v *views) part(name string, data any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := v.pages["overview"].ExecuteTemplate(&b, name, data); err != nil {
+		return nil, fmt.Errorf("render %s: %w", name, err)
+	}
+	return b.Bytes(), nil
+}
+
+// send answers with HTML. A client that has gone away is no error.
+func send(w http.ResponseWriter, status int, html io.Reader) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.Copy(w, html)
+	return nil
+}
+
+func (v *views) serveAsset(w http.ResponseWriter, r *http.Request) {
+	v.serve(w, r, r.PathValue("name"))
+}
+
+func (v *views) serveIcon(w http.ResponseWriter, r *http.Request) { v.serve(w, r, "icon.svg") }
+
+func (v *views) serve(w http.ResponseWriter, r *http.Request, name string) {
+	a, ok := v.assets[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", a.contentType)
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	if strings.HasSuffix(a.url, "?"+r.URL.RawQuery) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.body))
+}
+
+// span writes a duration in its two greatest units: "3 d 4 h", "12 min", "8 s".
+func span(d time.Duration) string {
+	d = d.Truncate(time.Second)
+	days, hours, minutes := d/(24*time.Hour), d/time.Hour%24, d/time.Minute%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%d min", minutes)
+	default:
+		return fmt.Sprintf("%d s", d/time.Second)
+	}
+}
+
+// plural writes a number with its noun: "1 change", "1,200 changes".
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return humanize.Comma(n) + " " + many
+}
