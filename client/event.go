@@ -8,21 +8,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"carillon"
 )
-
-// Event is one event as a dialect tells it.
-type Event struct {
-	ID   string    `json:"id"`
-	Type string    `json:"type"`
-	Seq  int64     `json:"seq"`  // of the change it comes from
-	Lane string    `json:"lane"` // the order key: the id of the account
-	Time time.Time `json:"time"`
-	// Message is the body that a webhook would carry.
-	Message json.RawMessage `json:"message"`
-}
 
 // Envelope is an event in the platform's own format.
 type Envelope struct {
@@ -34,9 +22,42 @@ type Envelope struct {
 	Payload   json.RawMessage `json:"payload"`
 }
 
+// Event is one event of the log.
+type Event struct {
+	// Seq is that of the change it comes from.
+	Seq int64
+	// Envelope is empty in other dialects than the platform's.
+	Envelope
+	// JSON is the whole answer: the message's body with the member seq added.
+	JSON json.RawMessage
+}
+
+// UnmarshalJSON keeps the JSON whole and reads what the platform's events have.
+func (e *Event) UnmarshalJSON(data []byte) error {
+	var known struct {
+		Seq int64 `json:"seq"`
+		Envelope
+	}
+	if err := json.Unmarshal(data, &known); err != nil {
+		return err
+	}
+	e.Seq, e.Envelope = known.Seq, known.Envelope
+	e.JSON = append(json.RawMessage(nil), data...)
+	return nil
+}
+
+// MarshalJSON gives the event's JSON as it came.
+func (e Event) MarshalJSON() ([]byte, error) {
+	if e.JSON == nil {
+		return []byte("null"), nil
+	}
+	return e.JSON, nil
+}
+
 // EventQuery selects events.
 type EventQuery struct {
 	After   int64    // the seq after which to begin; 0 means the beginning
+	Cursor  string   // Page.Next of the page before, instead of After
 	Limit   int      // of a page
 	Types   []string // exact, or patterns with *; empty means all
 	Account string   // of one account only
@@ -45,7 +66,10 @@ type EventQuery struct {
 
 func (q EventQuery) values() url.Values {
 	v := url.Values{}
-	if q.After > 0 {
+	switch {
+	case q.Cursor != "":
+		v.Set("after", q.Cursor)
+	case q.After > 0:
 		v.Set("after", strconv.FormatInt(q.After, 10))
 	}
 	if q.Limit > 0 {
