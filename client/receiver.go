@@ -137,7 +137,7 @@ func (r *Receiver) Handle(pattern string, h Handler) {
 
 func (r *Receiver) handler(eventType string) Handler {
 	for _, route := range r.routes {
-		if matchPattern(route.pattern, eventType) {
+		if covers(route.pattern, eventType) {
 			return route.handler
 		}
 	}
@@ -254,25 +254,20 @@ func (r *Receiver) leave(name string, l *lane) {
 	}
 }
 
-// matchPattern matches s against a pattern in which * stands for any run of characters.
-func matchPattern(pattern, s string) bool {
-	head, rest, wild := strings.Cut(pattern, "*")
-	if !wild {
-		return pattern == s
+// covers reports whether a pattern, in which * stands for any run of characters, covers an event type. It is written
+// out here so that those who only receive need none of the house's filters.
+func covers(pattern, eventType string) bool {
+	parts := strings.Split(pattern, "*")
+	rest, ok := strings.CutPrefix(eventType, parts[0])
+	if len(parts) == 1 {
+		return ok && rest == ""
 	}
-	if !strings.HasPrefix(s, head) {
-		return false
-	}
-	s = s[len(head):]
-	for {
-		part, after, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		var found bool
+		if _, rest, found = strings.Cut(rest, part); !found {
 			return false
 		}
-		s, rest = s[i+len(part):], after
 	}
+	return ok && strings.HasSuffix(rest, parts[last])
 }

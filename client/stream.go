@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,24 +27,48 @@ type StreamQuery struct {
 
 // StreamEvent is one event of a stream.
 type StreamEvent struct {
-	Seq     int64
-	Type    string
-	Message []byte // the body that a webhook would carry
+	// Seq is that of the change it comes from.
+	Seq  int64
+	Type string
+	// ID is the event's id, and Lane its order key: what a webhook carries as webhook-id and carillon-lane.
+	ID   string
+	Lane string
+	// Position is where a stream goes on that has told this event and all before it.
+	Position string
+	// Message is the body that a webhook would carry.
+	Message []byte
 }
 
-// Stream tells events in the order of the log, first those that exist after q.After, then new ones as they happen,
-// for as long as ctx lives. When the connection breaks it connects again and goes on where it was, without a gap and
-// without repeats. It ends silently with ctx, and with an error when the server refuses for good (*Problem).
+// Envelope reads the message of an event in the platform's dialect.
+func (e StreamEvent) Envelope() (Envelope, error) {
+	var v Envelope
+	err := json.Unmarshal(e.Message, &v)
+	if err == nil && v.EventID == "" {
+		err = errors.New("the message is not in the platform's format")
+	}
+	return v, err
+}
+
+// Stream tells events in the order of the log, first those that exist after the place that q names, then new ones as
+// they happen, for as long as ctx lives. When the connection breaks it connects again and goes on where it was: no event
+// is left out or told twice. It ends silently with ctx, and with an error when the server refuses for good (*Problem).
 func (c *Client) Stream(ctx context.Context, q StreamQuery) iter.Seq2[StreamEvent, error] {
 	return func(yield func(StreamEvent, error) bool) {
-		place := resumption{started: !q.FromNow, seq: q.After}
+		s := stream{client: c, query: q.EventQuery}
+		s.query.After, s.query.Cursor, s.query.Limit = 0, "", 0
+		switch {
+		case q.Cursor != "":
+			s.position = q.Cursor
+		case !q.FromNow:
+			s.position = strconv.FormatInt(q.After, 10)
+		}
 		for failures := 1; ; failures++ {
-			stopped, err := c.follow(ctx, q, &place, func(e StreamEvent) bool {
+			enough, err := s.follow(ctx, func(e StreamEvent) bool {
 				failures = 0
 				return yield(e, nil)
 			})
 			switch {
-			case stopped || ctx.Err() != nil:
+			case enough || ctx.Err() != nil:
 				return
 			case !mayPass(err):
 				yield(StreamEvent{}, err)
@@ -57,79 +83,47 @@ func (c *Client) Stream(ctx context.Context, q StreamQuery) iter.Seq2[StreamEven
 	}
 }
 
-// resumption is where a stream goes on after a break. The server resumes after a seq, but a change may have several
-// events, so the stream asks for the last change again and leaves out the events of it that were told.
-type resumption struct {
-	started bool  // false: no place in the log is known yet, begin with what happens now
-	seq     int64 // of the last change seen
-	told    int   // events of that change that the caller has
-	again   int   // events still to be left out after a resumption
+// stream is a Stream under way. position is what the server said to resume at, "" while it has not yet: each event
+// carries the place behind it, and the first thing a server tells is the place where it begins.
+type stream struct {
+	client   *Client
+	query    EventQuery
+	position string
 }
 
-// lastEventID is what the request resumes after.
-func (p *resumption) lastEventID() (string, bool) {
-	p.again = p.told
-	switch {
-	case !p.started:
-		return "", false
-	case p.told > 0:
-		return strconv.FormatInt(p.seq-1, 10), true
-	default:
-		return strconv.FormatInt(p.seq, 10), true
-	}
-}
-
-// tell notes an event of change seq and reports whether the caller does not have it yet.
-func (p *resumption) tell(seq int64) bool {
-	if seq == p.seq && p.again > 0 {
-		p.again--
-		return false
-	}
-	if !p.started || seq != p.seq {
-		p.started, p.seq, p.told, p.again = true, seq, 0, 0
-	}
-	p.told++
-	return true
-}
-
-// settle notes that everything up to seq was told (an id without an event).
-func (p *resumption) settle(seq int64) {
-	if !p.started || seq > p.seq {
-		p.started, p.seq, p.told, p.again = true, seq, 0, 0
-	}
-}
-
-// follow reads one connection's events until it breaks (err) or the caller has enough (stopped).
-func (c *Client) follow(ctx context.Context, q StreamQuery, place *resumption, yield func(StreamEvent) bool) (stopped bool, err error) {
+// follow reads one connection's events until it breaks (err) or the caller has enough.
+func (s *stream) follow(ctx context.Context, yield func(StreamEvent) bool) (enough bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	query := q.EventQuery
-	query.After, query.Limit = 0, 0
-	options := []Option{func(h http.Header) { h.Set("Accept", "text/event-stream") }}
-	if id, ok := place.lastEventID(); ok {
-		options = append(options, func(h http.Header) { h.Set("Last-Event-ID", id) })
-	}
-	resp, err := c.send(ctx, http.MethodGet, "/v1/events/stream", query.values(), nil, "", options...)
+	resp, err := s.client.send(ctx, http.MethodGet, "/v1/events/stream", s.query.values(), nil, "", func(h http.Header) {
+		h.Set("Accept", "text/event-stream")
+		if s.position != "" {
+			h.Set("Last-Event-ID", s.position)
+		}
+	})
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	lines := eventReader{r: bufio.NewReaderSize(resp.Body, 64<<10)}
 	for {
-		e, err := lines.next()
+		told, err := lines.next()
 		if err != nil {
 			return false, fmt.Errorf("read the stream: %w", err)
 		}
-		seq, err := strconv.ParseInt(e.id, 10, 64)
-		switch {
-		case err != nil:
-			continue // not of the log: a greeting
-		case e.data == nil:
-			place.settle(seq)
-		case place.tell(seq):
-			if !yield(StreamEvent{Seq: seq, Type: e.event, Message: e.data}) {
-				return true, nil
-			}
+		if told.id != "" {
+			s.position = told.id
+		}
+		if told.data == nil {
+			continue
+		}
+		e := StreamEvent{Type: told.event, ID: told.message, Lane: told.lane, Position: told.id, Message: told.data}
+		seq, _, _ := strings.Cut(told.id, ".")
+		if e.Seq, err = strconv.ParseInt(seq, 10, 64); err != nil {
+			return false, fmt.Errorf("read the stream: event with the position %q", told.id)
+		}
+		if !yield(e) {
+			return true, nil
 		}
 	}
 }
@@ -152,7 +146,9 @@ var errLineTooLong = fmt.Errorf("a line is longer than %d bytes", maxStreamLine)
 // sse is one dispatched event of a stream (HTML standard, "server-sent events"). data is nil if it had none.
 type sse struct {
 	id, event string
-	data      []byte
+	// message and lane are fields of our own, which other readers pass over as the standard asks.
+	message, lane string
+	data          []byte
 }
 
 type eventReader struct{ r *bufio.Reader }
@@ -179,6 +175,10 @@ func (l eventReader) next() (sse, error) {
 			e.id, filled = string(value), true
 		case "event":
 			e.event, filled = string(value), true
+		case "message":
+			e.message = string(value)
+		case "lane":
+			e.lane = string(value)
 		case "data":
 			if e.data != nil {
 				e.data = append(e.data, '\n')
