@@ -1,0 +1,91 @@
+package sqlstore
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"carillon/store"
+)
+
+// Sealer encrypts what holds secrets. Open fails for other bytes, another key or another associated text than Seal had.
+type Sealer interface {
+	Seal(plaintext, associated []byte) ([]byte, error)
+	Open(sealed, associated []byte) ([]byte, error)
+}
+
+// Store is an archive in an SQL database.
+type Store struct {
+	reader
+
+	log     *slog.Logger
+	writer  *session // on the committer's own connection
+	queue   queue
+	working sync.WaitGroup // the committer
+
+	watchersMu sync.Mutex
+	watchers   map[chan struct{}]struct{}
+
+	// engine holds what belongs to the database itself; it outlives the committer.
+	engine engine
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var _ store.Store = (*Store)(nil)
+
+// engine is what each database brings beside its flavor: the life around the connections.
+type engine interface {
+	// committed hears of each batch that was committed, on the committer's goroutine, before the next one begins.
+	committed(ctx context.Context)
+	// size is the archive's size on disk in bytes.
+	size(ctx context.Context) (int64, error)
+	// close ends the connections, after the committer ended.
+	close() error
+}
+
+// start begins to take updates.
+func (s *Store) start() {
+	s.watchers = make(map[chan struct{}]struct{})
+	s.queue.wake = make(chan struct{}, 1)
+	s.working.Go(s.commitAll)
+}
+
+// Watch gives a channel that receives after changes were committed by this process.
+func (s *Store) Watch() (nudges <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	s.watchersMu.Lock()
+	s.watchers[ch] = struct{}{}
+	s.watchersMu.Unlock()
+	return ch, func() {
+		s.watchersMu.Lock()
+		delete(s.watchers, ch)
+		s.watchersMu.Unlock()
+	}
+}
+
+// nudge tells the watchers that the log grew.
+func (s *Store) nudge() {
+	s.watchersMu.Lock()
+	defer s.watchersMu.Unlock()
+	for ch := range s.watchers {
+		select {
+		case ch <- struct{}{}:
+		default: // one waits there already
+		}
+	}
+}
+
+// Size is the archive's size on disk in bytes.
+func (s *Store) Size(ctx context.Context) (int64, error) { return s.engine.size(ctx) }
+
+// Close takes no more updates, commits those that wait, and closes the database.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.queue.close()
+		s.working.Wait()
+		s.closeErr = s.engine.close()
+	})
+	return s.closeErr
+}
