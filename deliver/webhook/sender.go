@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 type Config struct {
 	// AllowPrivate lets webhooks go to addresses that are not public: for development and tests only.
 	AllowPrivate bool
+	// Allow lists addresses that webhooks may go to although they are not public, in forms like 10.1.0.0/16. Names
+	// that are private by themselves (localhost, *.internal) stay refused.
+	Allow []netip.Prefix
 	// Timeout bounds a request from dialling to the head of the answer. Default 15 s.
 	Timeout time.Duration
 	// UserAgent is sent with every request. Default "Carillon".
@@ -74,7 +78,7 @@ func New(c Config) *Sender {
 	s := &Sender{config: c}
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: c.Resolver}
 	if !c.AllowPrivate {
-		s.guard = ssrf.New(ssrf.WithAnyPort())
+		s.guard = newGuard(c.Allow)
 		// Control sees each address after the name was looked up and before a packet leaves, so a name that
 		// answers differently the second time (DNS rebinding) gains nothing.
 		dialer.ControlContext = s.control
@@ -132,6 +136,19 @@ func (s *Sender) Open(sub *carillon.Subscription) (deliver.Sink, error) {
 		agent:   []string{s.config.UserAgent},
 	}
 	return e, nil
+}
+
+// newGuard lets through what is public or allowed, at any port.
+func newGuard(allow []netip.Prefix) *ssrf.Guardian {
+	var v4, v6 []netip.Prefix
+	for _, prefix := range allow {
+		if prefix.Addr().Is4() {
+			v4 = append(v4, prefix)
+		} else {
+			v6 = append(v6, prefix)
+		}
+	}
+	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
 }
 
 // control refuses to connect to addresses that are not public.
