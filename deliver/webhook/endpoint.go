@@ -153,8 +153,9 @@ func (e *endpoint) header(m *carillon.Message) (http.Header, error) {
 
 // judge says why an answer is a failure.
 func (e *endpoint) judge(resp *http.Response) error {
-	if location := resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode <= 399 && location != "" {
-		return &failure{text: fmt.Sprintf("the endpoint answered %d: redirects are not followed: %s", resp.StatusCode, e.hide(cut(bareURL(location), 300)))}
+	// What it repeats of ours is hidden before parsing, which may respell it.
+	if location := e.hide(resp.Header.Get("Location")); resp.StatusCode >= 300 && resp.StatusCode <= 399 && location != "" {
+		return &failure{text: fmt.Sprintf("the endpoint answered %d: redirects are not followed: %s", resp.StatusCode, cut(bareURL(location), 300))}
 	}
 	text := "the endpoint answered " + strconv.Itoa(resp.StatusCode)
 	if name := http.StatusText(resp.StatusCode); name != "" {
