@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"carillon"
+)
+
+// handler answers a request whose key, right and query have been checked. What it returns, the wrapper writes.
+type handler func(w http.ResponseWriter, r *request) error
+
+// route is one line of the route list: what the mux serves and what the OpenAPI document says.
+type route struct {
+	method string
+	path   string
+	right  carillon.Right // that the key must have; "" for everybody
+	handle handler
+	stream bool // bounded by its own means, not by Limits.Request
+	operation
+}
+
+// mount registers the routes, and for every path an answer to the methods it lacks.
+func (s *server) mount(routes []route) {
+	allowed := map[string][]string{}
+	for _, rt := range routes {
+		s.mux.HandleFunc(rt.method+" "+muxPath(rt.path), s.wrap(rt))
+		if rt.method == http.MethodGet {
+			allowed[muxPath(rt.path)] = append(allowed[muxPath(rt.path)], http.MethodHead)
+		}
+		allowed[muxPath(rt.path)] = append(allowed[muxPath(rt.path)], rt.method)
+	}
+	for path, methods := range allowed {
+		slices.Sort(methods)
+		allow := strings.Join(methods, ", ")
+		s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			s.writeProblem(w, r, methodError{cause: &carillon.Error{
+				Code: carillon.CodeUnsupported, Message: "the method " + r.Method + " is not known here",
+				Hint: "use one of " + allow,
+			}, allow: allow})
+		})
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.writeProblem(w, r, &carillon.Error{Code: carillon.CodeNotFound, Message: "no route has this path", Hint: "the routes are listed at /openapi.json"})
+	})
+}
+
+// muxPath turns a path of the OpenAPI document into a pattern of the mux, whose wildcards are whole segments.
+func muxPath(path string) string {
+	return strings.Replace(path, "{eventType}.json", "{file}", 1)
+}
+
+// wrap is what every route shares: authenticate, check the query, bound the time, write the error.
+func (s *server) wrap(rt route) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		if a, ok := w.(*answer); ok {
+			a.route = rt.path
+		}
+		r := &request{Request: hr}
+		if !rt.stream {
+			ctx, cancel := s.contextTimeout(hr.Context())
+			defer cancel()
+			r.Request = hr.WithContext(ctx)
+		}
+		if err := s.admit(r, rt); err != nil {
+			s.writeProblem(w, hr, err)
+			return
+		}
+		if err := rt.handle(w, r); err != nil {
+			s.writeProblem(w, hr, err)
+		}
+	}
+}
+
+// admit finds out who asks and whether they may, then reads the query.
+func (s *server) admit(r *request, rt route) (err error) {
+	if rt.right != "" {
+		secret, err := bearer(r.Request)
+		if err != nil {
+			return err
+		}
+		if r.key, err = s.gate.Authenticate(r.Context(), secret); err != nil {
+			return err
+		}
+		if !r.key.Right.Allows(rt.right) {
+			return &carillon.Error{
+				Code:    carillon.CodeForbidden,
+				Message: fmt.Sprintf("the API key has the right %s, and this needs %s", r.key.Right, rt.right),
+			}
+		}
+	}
+	r.query, err = parseQuery(r.URL.RawQuery, rt.query)
+	return err
+}
+
+// answer is the ResponseWriter that handlers get. It knows what became of the request.
+type answer struct {
+	http.ResponseWriter
+	requestID string
+	route     string
+	status    int // 0 until the header is written
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// ServeHTTP answers every request: it names it, guards against panics and tells Observe.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := &answer{ResponseWriter: w, requestID: requestID(r)}
+	h := w.Header()
+	h.Set("X-Request-Id", a.requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	started := time.Now()
+	defer func() {
+		if s.observe != nil {
+			s.observe(r.Method, a.route, a.status, time.Since(started))
+		}
+	}()
+	defer s.recoverPanic(a, r)
+	s.mux.ServeHTTP(a, r)
+}
+
+// recoverPanic turns a panic into a problem, or where an answer has begun into a broken connection.
+func (s *server) recoverPanic(a *answer, r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	s.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelError, "handler panicked",
+		slog.String("request", a.requestID), slog.String("route", a.route), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+	if a.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	s.writeProblem(a, r, &carillon.Error{Code: carillon.CodeUnavailable, Message: "something went wrong on our side"})
+}
+
+// requestID takes the caller's X-Request-Id if it is 1 to 64 letters, digits, - _ . or else makes one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if id == "" || len(id) > 64 || !carillon.ValidID(id) {
+		return "req_" + hex(rand.Uint64())
+	}
+	return id
+}
+
+func hex(n uint64) string {
+	const digits = "0123456789abcdef"
+	var b [16]byte
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = digits[n&15]
+		n >>= 4
+	}
+	return string(b[:])
+}
+
+func validText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
