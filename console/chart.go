@@ -104,10 +104,10 @@ func (h *hour) chart() chart {
 	return c
 }
 
-// roundUp gives the scale's end for a peak: 1, 2 or 5 times a power of ten, at least 5.
+// roundUp gives the scale's end for a peak: one round digit and zeros, at least 5.
 func roundUp(peak int64) int64 {
 	for unit := int64(1); ; unit *= 10 {
-		for _, factor := range []int64{1, 2, 5} {
+		for _, factor := range []int64{1, 2, 3, 4, 5, 6, 8} {
 			if top := factor * unit; top >= peak && top >= 5 {
 				return top
 			}

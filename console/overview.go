@@ -40,8 +40,8 @@ type overview struct {
 }
 
 type kindCount struct {
-	Name  string // "accounts"
-	Count int64
+	One, Many string // the kind's word: "account", "accounts"
+	Count     int64
 }
 
 // subscriptionRow is one subscription as it fares.
@@ -173,10 +173,10 @@ func (c *console) makeOverview(ctx context.Context, org string, v *orgView, now 
 	}
 	for kind, n := range v.counts {
 		o.Records += n
-		o.Kinds = append(o.Kinds, kindCount{Name: kind.Plural(), Count: n})
+		o.Kinds = append(o.Kinds, kindCount{One: string(kind), Many: kind.Plural(), Count: n})
 	}
 	slices.SortFunc(o.Kinds, func(a, b kindCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.One, b.One))
 	})
 	if o.Size, err = c.Store.Size(ctx); err != nil {
 		return o, err
