@@ -13,19 +13,20 @@ import (
 
 // Write is one line of a batch.
 type Write struct {
-	Op     string        `json:"op"` // put, patch, delete
+	Op     string        `json:"op"` // put, patch, delete, create
 	Kind   carillon.Kind `json:"kind"`
 	Module string        `json:"module,omitzero"` // of a custom record
-	ID     string        `json:"id"`
+	ID     string        `json:"id,omitzero"`
 	// Data is a JSON object or a value to marshal to one; nil for delete.
 	Data any `json:"data,omitzero"`
 }
 
 // WriteResult is what became of one line of a batch.
 type WriteResult struct {
-	Status  int   `json:"status"`
-	Seq     int64 `json:"seq"` // of the change; 0 if nothing differed
-	Version int64 `json:"version"`
+	Status  int    `json:"status"`
+	ID      string `json:"id"`
+	Seq     int64  `json:"seq"` // of the change; 0 if nothing differed
+	Version int64  `json:"version"`
 	// Problem says why the line failed; nil if it did not.
 	Problem *Problem `json:"problem"`
 }

@@ -70,12 +70,20 @@ func IdempotencyKey(key string) Option {
 	return func(h http.Header) { h.Set("Idempotency-Key", key) }
 }
 
-// Call makes one request. body is nil, raw JSON (json.RawMessage or []byte) or a value to marshal; answer is nil or
-// a pointer that the JSON answer is read into. It fails with a *Problem if the server refused.
-func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body, answer any, options ...Option) error {
+// Answer is what a server said to a request that it accepted.
+type Answer struct {
+	Status int
+	// Seq is that of the change a write made; 0 if it made none.
+	Seq  int64
+	Body []byte // empty for 204
+}
+
+// Do makes one request. body is nil, raw JSON (json.RawMessage or []byte) or a value to marshal. It fails with a
+// *Problem if the server refused.
+func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body any, options ...Option) (Answer, error) {
 	payload, err := encodeBody(body)
 	if err != nil {
-		return fmt.Errorf("encode the body of %s %s: %w", method, path, err)
+		return Answer{}, fmt.Errorf("encode the body of %s %s: %w", method, path, err)
 	}
 	contentType := "application/json"
 	if method == http.MethodPatch {
@@ -83,21 +91,28 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 	}
 	resp, err := c.send(ctx, method, path, query, payload, contentType, options...)
 	if err != nil {
-		return err
+		return Answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if answer == nil || resp.StatusCode == http.StatusNoContent {
-		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-		return err
-	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	a := Answer{Status: resp.StatusCode}
+	a.Seq, _ = strconv.ParseInt(resp.Header.Get("Carillon-Seq"), 10, 64) // absent: 0
+	a.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("read the answer to %s %s: %w", method, path, err)
-	case len(data) > maxAnswer:
-		return fmt.Errorf("read the answer to %s %s: more than %d bytes", method, path, maxAnswer)
+		return Answer{}, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+	case len(a.Body) > maxAnswer:
+		return Answer{}, fmt.Errorf("read the answer to %s %s: more than %d bytes", method, path, maxAnswer)
 	}
-	if err := json.Unmarshal(data, answer); err != nil {
+	return a, nil
+}
+
+// call makes one request and reads the JSON answer into the pointer into, unless it is nil.
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, into any, options ...Option) error {
+	a, err := c.Do(ctx, method, path, query, body, options...)
+	if err != nil || into == nil {
+		return err
+	}
+	if err := json.Unmarshal(a.Body, into); err != nil {
 		return fmt.Errorf("decode the answer to %s %s: %w", method, path, err)
 	}
 	return nil
@@ -190,7 +205,7 @@ func (p *Page[T]) UnmarshalJSON(data []byte) error {
 // readPage reads one page at path.
 func readPage[T any](ctx context.Context, c *Client, path string, query url.Values) (Page[T], error) {
 	var page Page[T]
-	err := c.Call(ctx, http.MethodGet, path, query, nil, &page)
+	err := c.call(ctx, http.MethodGet, path, query, nil, &page)
 	return page, err
 }
 

@@ -100,7 +100,7 @@ func (c *Client) AllEvents(ctx context.Context, q EventQuery) iter.Seq2[*Event, 
 // Event reads one event; dialect "" is the platform's.
 func (c *Client) Event(ctx context.Context, id, dialect string) (*Event, error) {
 	e := new(Event)
-	err := c.Call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(id), EventQuery{Dialect: dialect}.values(), nil, e)
+	err := c.call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(id), EventQuery{Dialect: dialect}.values(), nil, e)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type Key struct {
 // CreateKey makes a key; only this answer carries its secret.
 func (c *Client) CreateKey(ctx context.Context, name string, right carillon.Right) (*Key, error) {
 	k := new(Key)
-	if err := c.Call(ctx, http.MethodPost, "/v1/keys", nil, Key{Name: name, Right: right}, k); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/v1/keys", nil, Key{Name: name, Right: right}, k); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -35,5 +35,5 @@ func (c *Client) Keys(ctx context.Context) iter.Seq2[*Key, error] {
 
 // DeleteKey removes a key; it is refused from then on.
 func (c *Client) DeleteKey(ctx context.Context, id string) error {
-	return c.Call(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(id), nil, nil, nil)
+	return c.call(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(id), nil, nil, nil)
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -18,6 +19,8 @@ type Record struct {
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// Seq is that of the change that the write made; 0 if nothing differed, or if the record was read.
+	Seq int64
 	// Data is the whole answer: the native JSON with id, version, createdAt and updatedAt.
 	Data json.RawMessage
 }
@@ -88,21 +91,25 @@ func (l Collection) Patch(ctx context.Context, id string, data any, options ...O
 }
 
 func (l Collection) write(ctx context.Context, method, path string, data any, options []Option) (*Record, error) {
-	r := new(Record)
-	if err := l.c.Call(ctx, method, path, nil, data, r, options...); err != nil {
+	a, err := l.c.Do(ctx, method, path, nil, data, options...)
+	if err != nil {
 		return nil, err
+	}
+	r := &Record{Seq: a.Seq}
+	if err := json.Unmarshal(a.Body, r); err != nil {
+		return nil, fmt.Errorf("decode the answer to %s %s: %w", method, path, err)
 	}
 	return r, nil
 }
 
 // Delete removes a record. Fails with conflict if others depend on it.
 func (l Collection) Delete(ctx context.Context, id string, options ...Option) error {
-	return l.c.Call(ctx, http.MethodDelete, l.at(id), nil, nil, nil, options...)
+	return l.c.call(ctx, http.MethodDelete, l.at(id), nil, nil, nil, options...)
 }
 
 // DeleteCascade removes a record and, before it, all that depend on it.
 func (l Collection) DeleteCascade(ctx context.Context, id string, options ...Option) error {
-	return l.c.Call(ctx, http.MethodDelete, l.at(id), url.Values{"cascade": {"true"}}, nil, nil, options...)
+	return l.c.call(ctx, http.MethodDelete, l.at(id), url.Values{"cascade": {"true"}}, nil, nil, options...)
 }
 
 // Get reads a record as it stands.
@@ -120,7 +127,7 @@ func (l Collection) GetAt(ctx context.Context, id string, t time.Time) (*Record,
 
 func (l Collection) get(ctx context.Context, id string, query url.Values) (*Record, error) {
 	r := new(Record)
-	if err := l.c.Call(ctx, http.MethodGet, l.at(id), query, nil, r); err != nil {
+	if err := l.c.call(ctx, http.MethodGet, l.at(id), query, nil, r); err != nil {
 		return nil, err
 	}
 	return r, nil

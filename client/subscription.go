@@ -137,17 +137,17 @@ func (c *Client) PatchSubscription(ctx context.Context, id string, patch any) (*
 
 // DeleteSubscription removes it with its dead letters and attempts.
 func (c *Client) DeleteSubscription(ctx context.Context, id string) error {
-	return c.Call(ctx, http.MethodDelete, subscriptionPath(id), nil, nil, nil)
+	return c.call(ctx, http.MethodDelete, subscriptionPath(id), nil, nil, nil)
 }
 
 // PauseSubscription stops deliveries; the cursor waits.
 func (c *Client) PauseSubscription(ctx context.Context, id string) error {
-	return c.Call(ctx, http.MethodPost, subscriptionPath(id, "pause"), nil, nil, nil)
+	return c.call(ctx, http.MethodPost, subscriptionPath(id, "pause"), nil, nil, nil)
 }
 
 // ResumeSubscription goes on after a pause, and revives a disabled subscription.
 func (c *Client) ResumeSubscription(ctx context.Context, id string) error {
-	return c.Call(ctx, http.MethodPost, subscriptionPath(id, "resume"), nil, nil, nil)
+	return c.call(ctx, http.MethodPost, subscriptionPath(id, "resume"), nil, nil, nil)
 }
 
 // RotateSecret makes a new secret; the old one signs beside it for 24 hours.
@@ -158,7 +158,7 @@ func (c *Client) RotateSecret(ctx context.Context, id string) (*Subscription, er
 // TestSubscription sends one test event now and tells how that went.
 func (c *Client) TestSubscription(ctx context.Context, id string) (*Attempt, error) {
 	a := new(Attempt)
-	if err := c.Call(ctx, http.MethodPost, subscriptionPath(id, "test"), nil, nil, a); err != nil {
+	if err := c.call(ctx, http.MethodPost, subscriptionPath(id, "test"), nil, nil, a); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -174,7 +174,7 @@ type Range struct {
 
 // Replay tells a stretch of the log again. Fails with conflict while one is under way.
 func (c *Client) Replay(ctx context.Context, id string, r Range) error {
-	return c.Call(ctx, http.MethodPost, subscriptionPath(id, "replay"), nil, r, nil)
+	return c.call(ctx, http.MethodPost, subscriptionPath(id, "replay"), nil, r, nil)
 }
 
 // Attempts reads the newest attempts, newest first.
@@ -193,12 +193,12 @@ func (c *Client) ReplayDeadLetters(ctx context.Context, id string, ids ...string
 	body := struct {
 		IDs []string `json:"ids,omitzero"`
 	}{ids}
-	return c.Call(ctx, http.MethodPost, subscriptionPath(id, "dead-letters", "replay"), nil, body, nil)
+	return c.call(ctx, http.MethodPost, subscriptionPath(id, "dead-letters", "replay"), nil, body, nil)
 }
 
 func (c *Client) subscription(ctx context.Context, method, path string, body any) (*Subscription, error) {
 	s := new(Subscription)
-	if err := c.Call(ctx, method, path, nil, body, s); err != nil {
+	if err := c.call(ctx, method, path, nil, body, s); err != nil {
 		return nil, err
 	}
 	return s, nil
