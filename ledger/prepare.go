@@ -274,17 +274,20 @@ func (l *Ledger) parse(w *write) ([]byte, error) {
 func malformed(body []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	err := d.SkipValue()
+	at := d.InputOffset()
 	if err == nil {
 		if _, err = d.ReadToken(); err == nil {
 			err = errors.New("more follows the end of the value")
 		}
 	}
-	at := d.InputOffset()
 	where, reason := "", err.Error()
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syntax):
 		at, where, reason = syntax.ByteOffset, string(syntax.JSONPointer), syntax.Err.Error()
+		if errors.Is(err, jsontext.ErrDuplicateName) && len(where) <= maxQuotedNameLength {
+			reason = fmt.Sprintf("%s %q", reason, syntax.JSONPointer.LastToken())
+		}
 	case errors.Is(err, io.EOF):
 		reason = "it is empty"
 	}
