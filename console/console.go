@@ -35,7 +35,7 @@ type Desk interface {
 	Status(ctx context.Context, org, id string) (deliver.Status, error)
 }
 
-// Config of a console. All but Dev and Now must be set.
+// Config of a console. All but Dev, Stopping and Now must be set.
 type Config struct {
 	Gate  Gate
 	Store Store
@@ -48,6 +48,8 @@ type Config struct {
 	// Dev signs requests from this machine in with DevSecret, unless they are signed in otherwise.
 	Dev    bool
 	Logger *slog.Logger
+	// Stopping, when closed, ends the live feeds, which would otherwise never end. nil means never.
+	Stopping <-chan struct{}
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }

@@ -398,6 +398,15 @@ func TestALiveFeedEndsWithItsReader(t *testing.T) {
 	}
 }
 
+func TestALiveFeedEndsWhenTheServerStops(t *testing.T) {
+	stopping := make(chan struct{})
+	server := open(t, newArchive(), func(cfg *console.Config) { cfg.Dev, cfg.Stopping = true, stopping })
+	time.AfterFunc(50*time.Millisecond, func() { close(stopping) })
+	if _, body := get(t, client(t), server.URL+"/console/live?after=0"); !strings.HasPrefix(body, "retry: ") {
+		t.Errorf("the feed was %q", body)
+	}
+}
+
 func TestAnEventIsShownWhole(t *testing.T) {
 	a := newArchive()
 	a.add(account("dev", "acc_1", "Acme", carillon.OpUpdated, time.Now(), carillon.MemberChange{Name: "health", How: carillon.Updated}))

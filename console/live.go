@@ -73,7 +73,7 @@ type feed struct {
 	wroteAt time.Time
 }
 
-// follow tells until the browser leaves, the session ends, or something fails.
+// follow tells until the browser leaves, the session ends, the server stops, or something fails.
 func (f *feed) follow(r *http.Request, nudges <-chan struct{}) error {
 	ctx := r.Context()
 	if err := f.write("retry: 2000\n\n"); err != nil {
@@ -94,18 +94,20 @@ func (f *feed) follow(r *http.Request, nudges <-chan struct{}) error {
 				return err
 			}
 		}
-		if !wait(ctx, feedSpacing, nil) || !wait(ctx, feedPoll, nudges) {
+		if !f.wait(ctx, feedSpacing, nil) || !f.wait(ctx, feedPoll, nudges) {
 			return nil
 		}
 	}
 }
 
-// wait lasts until d has passed or a nudge comes; it reports false if ctx ended.
-func wait(ctx context.Context, d time.Duration, nudges <-chan struct{}) bool {
+// wait lasts until d has passed or a nudge comes; it reports false if the feed must end.
+func (f *feed) wait(ctx context.Context, d time.Duration, nudges <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+		return false
+	case <-f.Stopping:
 		return false
 	case <-timer.C:
 	case <-nudges:
