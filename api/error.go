@@ -102,11 +102,8 @@ func errBodyTooLarge(limit int64) *carillon.Error {
 	}
 }
 
-// methodError is a method that its path does not know; allow is the Allow header.
-type methodError struct {
-	cause *carillon.Error
-	allow string
-}
+// methodError is a method that its path does not know. The mux has set the Allow header.
+type methodError struct{ cause *carillon.Error }
 
 func (e methodError) Error() string { return e.cause.Error() }
 func (e methodError) Unwrap() error { return e.cause }
@@ -124,10 +121,6 @@ func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	switch p.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="carillon"`)
-	case http.StatusMethodNotAllowed:
-		if e, ok := errors.AsType[methodError](err); ok {
-			h.Set("Allow", e.allow)
-		}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	}

@@ -12,13 +12,13 @@ type Key struct {
 	ID        string         `json:"id"`
 	Name      string         `json:"name"`
 	Right     carillon.Right `json:"right" enum:"read,write,admin"`
-	Actor     Actor          `json:"actor"`
+	Actor     carillon.Actor `json:"actor"`
 	CreatedAt time.Time      `json:"createdAt"`
 	Secret    string         `json:"secret,omitzero" doc:"shown once, when the key is made"`
 }
 
-// Actor is who a key's writes are attributed to.
-type Actor struct {
+// NewActor is who a new key's writes are attributed to.
+type NewActor struct {
 	ID    string `json:"id" minLength:"1" maxLength:"128"`
 	Type  string `json:"type,omitempty" maxLength:"64"`
 	Email string `json:"email,omitempty" maxLength:"255"`
@@ -28,11 +28,11 @@ type Actor struct {
 type NewKey struct {
 	Name  string         `json:"name" minLength:"1" maxLength:"255"`
 	Right carillon.Right `json:"right" enum:"read,write,admin"`
-	Actor *Actor         `json:"actor,omitempty" doc:"who the key's writes are attributed to; absent: the key itself"`
+	Actor *NewActor      `json:"actor,omitempty" doc:"who the key's writes are attributed to; absent: the key itself"`
 }
 
 func keyOf(k *carillon.Key) Key {
-	return Key{ID: k.ID, Name: k.Name, Right: k.Right, Actor: Actor(k.Actor), CreatedAt: k.CreatedAt}
+	return Key{ID: k.ID, Name: k.Name, Right: k.Right, Actor: k.Actor, CreatedAt: k.CreatedAt}
 }
 
 func (s *server) listKeys(w http.ResponseWriter, r *request) error {

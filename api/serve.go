@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,29 +28,11 @@ type route struct {
 	operation
 }
 
-// mount registers the routes, and for every path an answer to the methods it lacks.
+// mount registers the routes. What the mux itself answers, answer turns into problems.
 func (s *server) mount(routes []route) {
-	allowed := map[string][]string{}
 	for _, rt := range routes {
 		s.mux.HandleFunc(rt.method+" "+muxPath(rt.path), s.wrap(rt))
-		if rt.method == http.MethodGet {
-			allowed[muxPath(rt.path)] = append(allowed[muxPath(rt.path)], http.MethodHead)
-		}
-		allowed[muxPath(rt.path)] = append(allowed[muxPath(rt.path)], rt.method)
 	}
-	for path, methods := range allowed {
-		slices.Sort(methods)
-		allow := strings.Join(methods, ", ")
-		s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			s.writeProblem(w, r, methodError{cause: &carillon.Error{
-				Code: carillon.CodeUnsupported, Message: "the method " + r.Method + " is not known here",
-				Hint: "use one of " + allow,
-			}, allow: allow})
-		})
-	}
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.writeProblem(w, r, &carillon.Error{Code: carillon.CodeNotFound, Message: "no route has this path", Hint: "the routes are listed at /openapi.json"})
-	})
 }
 
 // muxPath turns a path of the OpenAPI document into a pattern of the mux, whose wildcards are whole segments.
@@ -102,15 +83,20 @@ func (s *server) admit(r *request, rt route) (err error) {
 	return err
 }
 
-// answer is the ResponseWriter that handlers get. It knows what became of the request.
+// answer is the ResponseWriter that handlers get. It knows what became of the request, and holds back what the mux says
+// where no route matched.
 type answer struct {
 	http.ResponseWriter
-	requestID string
-	route     string
-	status    int // 0 until the header is written
+	route    string // "" if none matched
+	status   int    // 0 until the header is written
+	unrouted int    // the mux's own status, which was held back
 }
 
 func (a *answer) WriteHeader(status int) {
+	if a.route == "" && status >= http.StatusBadRequest && a.unrouted == 0 {
+		a.unrouted = status
+		return
+	}
 	if a.status == 0 && status >= http.StatusOK {
 		a.status = status
 	}
@@ -118,6 +104,9 @@ func (a *answer) WriteHeader(status int) {
 }
 
 func (a *answer) Write(b []byte) (int, error) {
+	if a.unrouted != 0 && a.status == 0 {
+		return len(b), nil
+	}
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
@@ -129,9 +118,9 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // ServeHTTP answers every request: it names it, guards against panics and tells Observe.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &answer{ResponseWriter: w, requestID: requestID(r)}
+	a := &answer{ResponseWriter: w}
 	h := w.Header()
-	h.Set("X-Request-Id", a.requestID)
+	h.Set("X-Request-Id", requestID(r))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -144,6 +133,19 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	defer s.recoverPanic(a, r)
 	s.mux.ServeHTTP(a, r)
+	if a.unrouted != 0 {
+		s.writeProblem(a, r, unrouted(a.unrouted, r.Method, h.Get("Allow")))
+	}
+}
+
+// unrouted says in our words what the mux says where no route matched.
+func unrouted(status int, method, allow string) error {
+	if status == http.StatusMethodNotAllowed {
+		return methodError{&carillon.Error{
+			Code: carillon.CodeUnsupported, Message: "the method " + method + " is not known here", Hint: "use one of " + allow,
+		}}
+	}
+	return &carillon.Error{Code: carillon.CodeNotFound, Message: "no route has this path", Hint: "the routes are listed at /openapi.json"}
 }
 
 // recoverPanic turns a panic into a problem, or where an answer has begun into a broken connection.
@@ -156,7 +158,7 @@ func (s *server) recoverPanic(a *answer, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelError, "handler panicked",
-		slog.String("request", a.requestID), slog.String("route", a.route), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+		slog.String("request", a.Header().Get("X-Request-Id")), slog.String("route", a.route), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

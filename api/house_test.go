@@ -1,0 +1,426 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"go.uber.org/goleak"
+
+	"carillon"
+	"carillon/access"
+	"carillon/api"
+	"carillon/deliver"
+	"carillon/dialect"
+	"carillon/dialect/platform"
+	"carillon/ledger"
+	"carillon/store"
+	"carillon/store/sqlstore"
+	"carillon/vault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a real server: SQLite, ledger, gate and API; deliveries are only ordered, not made.
+type house struct {
+	t        testing.TB
+	url      string
+	store    *sqlstore.Store
+	gate     *access.Gate
+	desk     *desk
+	stop     func() // as on SIGTERM
+	client   *http.Client
+	spec     routers.Router
+	document *openapi3.T
+	keys     map[string]string // a secret of each org and right: "acme read"
+}
+
+// open starts a house. change may alter the configuration.
+func open(t testing.TB, change ...func(*api.Config)) *house {
+	t.Helper()
+	dir := t.TempDir()
+	sealer, err := vault.Open(filepath.Join(dir, "vault"))
+	must(t, err)
+	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	archive, err := sqlstore.OpenSQLite(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: sealer, Logger: log})
+	must(t, err)
+	book, err := ledger.New(ledger.Config{Store: archive, Logger: log})
+	must(t, err)
+	running, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { _ = book.Run(running) })
+	h := &house{t: t, store: archive, gate: access.New(archive, access.Options{Dev: true}), keys: map[string]string{}}
+	h.desk = &desk{store: archive}
+	stopping := make(chan struct{})
+	h.stop = sync.OnceFunc(func() { close(stopping) })
+	config := api.Config{
+		Store: archive, Ledger: book, Desk: h.desk, Gate: h.gate, Logger: log, Version: "test", Stopping: stopping,
+		Dialects: map[string]dialect.Dialect{platform.Name: platform.New()},
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	handler, err := api.New(config)
+	must(t, err)
+	server := httptest.NewServer(handler)
+	h.url, h.client = server.URL, server.Client()
+	t.Cleanup(func() {
+		h.stop()
+		server.Close()
+		cancel()
+		work.Wait()
+		must(t, archive.Close())
+	})
+	h.readDocument()
+	return h
+}
+
+// readDocument loads the OpenAPI document that the server publishes, against which every exchange is checked.
+func (h *house) readDocument() {
+	h.t.Helper()
+	resp, err := h.client.Get(h.url + "/openapi.json")
+	must(h.t, err)
+	body := readAll(h.t, resp)
+	h.document, err = openapi3.NewLoader().LoadFromData(body)
+	must(h.t, err)
+	h.spec, err = legacy.NewRouter(h.document)
+	must(h.t, err)
+}
+
+// key gives a secret of an org with a right.
+func (h *house) key(org string, right carillon.Right) string {
+	h.t.Helper()
+	name := org + " " + string(right)
+	if h.keys[name] == "" {
+		_, secret, err := h.gate.Create(h.t.Context(), org, name, right, carillon.Actor{ID: "robot", Type: "AGENT", Email: "robot@" + org})
+		must(h.t, err)
+		h.keys[name] = secret
+	}
+	return h.keys[name]
+}
+
+// answer is what came back.
+type answer struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+// member reads a top-level member of the body as text: strings plain, all else as JSON.
+func (a answer) member(name string) string {
+	a.t.Helper()
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(a.body, &object); err != nil {
+		a.t.Fatalf("the body is not an object: %v: %s", err, a.body)
+	}
+	var s string
+	if json.Unmarshal(object[name], &s) == nil {
+		return s
+	}
+	return string(object[name])
+}
+
+func (a answer) into(v any) {
+	a.t.Helper()
+	if err := json.Unmarshal(a.body, v); err != nil {
+		a.t.Fatalf("decode %s: %v", a.body, err)
+	}
+}
+
+// want fails the test unless the status is this.
+func (a answer) want(status int) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+	return a
+}
+
+// problem is a problem as programs read it.
+type problem struct {
+	Type, Title, Detail, Code, Hint, RequestID string
+	Status                                     int
+	Errors                                     []struct{ Member, Reason string }
+}
+
+// refusal reads the problem and checks what every problem promises.
+func (a answer) refusal(status int, code carillon.Code) problem {
+	a.t.Helper()
+	a.want(status)
+	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+		a.t.Errorf("content type %q", got)
+	}
+	var p problem
+	a.into(&p)
+	if p.Code != string(code) || p.Status != status || p.Type == "" || p.Title == "" || p.Detail == "" {
+		a.t.Errorf("problem %s, want code %s, status %d and all of type, title, detail", a.body, code, status)
+	}
+	if p.RequestID == "" || p.RequestID != a.header.Get("X-Request-Id") {
+		a.t.Errorf("requestId %q, X-Request-Id %q", p.RequestID, a.header.Get("X-Request-Id"))
+	}
+	return p
+}
+
+// names reports whether the problem names a member.
+func (p problem) names(member string) bool {
+	for _, e := range p.Errors {
+		if e.Member == member && e.Reason != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// with is a set of request headers.
+type with map[string]string
+
+// do sends a request with the dev key, unless headers say otherwise, and checks the exchange against the document.
+func (h *house) do(method, path, body string, headers ...with) answer {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
+	must(h.t, err)
+	req.Header.Set("Authorization", "Bearer dev")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	} else {
+		req.Body, req.ContentLength = http.NoBody, 0
+	}
+	for _, set := range headers {
+		for name, value := range set {
+			if value == "" {
+				req.Header.Del(name)
+			} else {
+				req.Header.Set(name, value)
+			}
+		}
+	}
+	resp, err := h.client.Do(req)
+	must(h.t, err)
+	a := answer{t: h.t, status: resp.StatusCode, header: resp.Header, body: readAll(h.t, resp)}
+	h.check(req, body, a)
+	return a
+}
+
+func (h *house) get(path string, headers ...with) answer {
+	h.t.Helper()
+	return h.do(http.MethodGet, path, "", headers...)
+}
+
+// check validates an exchange against the OpenAPI document: every answer, and every request that was accepted.
+func (h *house) check(req *http.Request, body string, a answer) {
+	h.t.Helper()
+	again := req.Clone(h.t.Context())
+	again.URL.Scheme, again.URL.Host, again.Host = "", "", ""
+	again.RequestURI = ""
+	again.Body = io.NopCloser(strings.NewReader(body))
+	route, params, err := h.spec.FindRoute(again)
+	if err != nil {
+		if a.status < 400 && !strings.HasPrefix(req.URL.Path, "/schemas/") {
+			h.t.Errorf("%s %s answered %d and is not in the document: %v", req.Method, req.URL, a.status, err)
+		}
+		return
+	}
+	input := &openapi3filter.RequestValidationInput{
+		Request: again, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, SkipSettingDefaults: true,
+			ExcludeReadOnlyValidations: true, MultiError: true,
+		},
+	}
+	if a.status < 400 && req.Header.Get("Content-Type") != "application/x-ndjson" {
+		if err := openapi3filter.ValidateRequest(h.t.Context(), input); err != nil {
+			h.t.Errorf("the document refuses what the server took: %s %s: %v", req.Method, req.URL, err)
+		}
+	}
+	if mediaType := a.header.Get("Content-Type"); mediaType != "" && !strings.Contains(mediaType, "json") || mediaType == "application/x-ndjson" {
+		return
+	}
+	output := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input, Status: a.status, Header: a.header, Options: input.Options,
+	}
+	output.SetBodyBytes(a.body)
+	if err := openapi3filter.ValidateResponse(h.t.Context(), output); err != nil {
+		h.t.Errorf("the document does not allow the answer to %s %s: %v", req.Method, req.URL, err)
+	}
+}
+
+// state is what no refused request may change.
+func (h *house) state(orgs ...string) string {
+	h.t.Helper()
+	var b bytes.Buffer
+	for _, org := range orgs {
+		head, err := h.store.Head(h.t.Context(), org)
+		must(h.t, err)
+		fmt.Fprintf(&b, "%s head %d", org, head)
+		for _, kind := range carillon.Kinds {
+			records, err := h.store.Records(h.t.Context(), org, store.RecordQuery{Kind: kind, Limit: 10000})
+			must(h.t, err)
+			fields, err := h.store.CustomFields(h.t.Context(), org, kind)
+			must(h.t, err)
+			fmt.Fprintf(&b, " %s %d/%d", kind, len(records), len(fields))
+		}
+		keys, err := h.store.Keys(h.t.Context(), org)
+		must(h.t, err)
+		subscriptions, err := h.store.Subscriptions(h.t.Context(), org)
+		must(h.t, err)
+		fmt.Fprintf(&b, " keys %d subscriptions %d\n", len(keys), len(subscriptions))
+	}
+	return b.String()
+}
+
+func readAll(t testing.TB, resp *http.Response) []byte {
+	t.Helper()
+	body, err := io.ReadAll(resp.Body)
+	must(t, err)
+	must(t, resp.Body.Close())
+	return body
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testWriter is the log of the house.
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// desk keeps subscriptions in the store and remembers what it was asked to do.
+type desk struct {
+	store *sqlstore.Store
+	mu    sync.Mutex
+	acts  []string
+}
+
+func (d *desk) note(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acts = append(d.acts, fmt.Sprintf(format, args...))
+}
+
+func (d *desk) noted() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	acts := d.acts
+	d.acts = nil
+	return acts
+}
+
+func (d *desk) put(ctx context.Context, s *carillon.Subscription) error {
+	return d.store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.PutSubscription(ctx, s) })
+}
+
+func (d *desk) Create(ctx context.Context, s *carillon.Subscription) error {
+	if s.Sink.URL == "" {
+		return carillon.Invalid("/sink/url", "must be named")
+	}
+	s.ID, s.Secrets = carillon.NewID("sub"), []string{"whsec_" + strings.Repeat("A", 32)}
+	s.CreatedAt = time.Now().UTC().Truncate(time.Millisecond)
+	s.UpdatedAt = s.CreatedAt
+	d.note("create")
+	return d.put(ctx, s)
+}
+
+func (d *desk) Update(ctx context.Context, s *carillon.Subscription) error {
+	if s.Sink.URL == "" {
+		return carillon.Invalid("/sink/url", "must be named")
+	}
+	d.note("update")
+	return d.put(ctx, s)
+}
+
+func (d *desk) Delete(ctx context.Context, org, id string) error {
+	d.note("delete")
+	return d.store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.DeleteSubscription(ctx, org, id) })
+}
+
+func (d *desk) change(ctx context.Context, org, id string, fn func(s *carillon.Subscription)) error {
+	s, err := d.store.Subscription(ctx, org, id)
+	if err != nil {
+		return err
+	}
+	fn(s)
+	return d.put(ctx, s)
+}
+
+func (d *desk) Pause(ctx context.Context, org, id string) error {
+	return d.change(ctx, org, id, func(s *carillon.Subscription) { s.Paused = true })
+}
+
+func (d *desk) Resume(ctx context.Context, org, id string) error {
+	return d.change(ctx, org, id, func(s *carillon.Subscription) { s.Paused = false })
+}
+
+func (d *desk) RotateSecret(ctx context.Context, org, id string) (*carillon.Subscription, error) {
+	err := d.change(ctx, org, id, func(s *carillon.Subscription) {
+		s.Secrets = []string{"whsec_" + strings.Repeat("B", 32), s.Secrets[0]}
+		s.SecretExpiresAt = time.Now().Add(24 * time.Hour).UTC()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.store.Subscription(ctx, org, id)
+}
+
+func (d *desk) Test(ctx context.Context, org, id string) (*carillon.Attempt, error) {
+	if _, err := d.store.Subscription(ctx, org, id); err != nil {
+		return nil, err
+	}
+	return &carillon.Attempt{Org: org, Subscription: id, EventID: "test_1", EventType: "account:updated", Number: 1, At: time.Now(), Outcome: carillon.OutcomeRetry, Status: 500, Error: "answered 500", Response: "\xff\x00no"}, nil
+}
+
+func (d *desk) Replay(ctx context.Context, org, id string, from, to int64) error {
+	if _, err := d.store.Subscription(ctx, org, id); err != nil {
+		return err
+	}
+	d.note("replay %d %d", from, to)
+	return nil
+}
+
+func (d *desk) ReplayDeadLetters(ctx context.Context, org, id string, ids []string) (int, error) {
+	if _, err := d.store.Subscription(ctx, org, id); err != nil {
+		return 0, err
+	}
+	d.note("replay letters %v", ids)
+	return len(ids), nil
+}
+
+func (d *desk) Status(ctx context.Context, org, id string) (deliver.Status, error) {
+	s, err := d.store.Subscription(ctx, org, id)
+	if err != nil {
+		return deliver.Status{}, err
+	}
+	state := carillon.StateActive
+	if s.Paused {
+		state = carillon.StatePaused
+	}
+	return deliver.Status{State: state, Cursor: 3, Lag: 2, Delivered: 7}, nil
+}
+
+func (d *desk) Attempts(ctx context.Context, org, id string, limit int) ([]*carillon.Attempt, error) {
+	if _, err := d.store.Subscription(ctx, org, id); err != nil {
+		return nil, err
+	}
+	return d.store.Attempts(ctx, org, id, time.Time{}, limit)
+}
