@@ -267,7 +267,7 @@ func TestNewStandardRefusesBadSecrets(t *testing.T) {
 }
 
 func TestNewSecretsDiffer(t *testing.T) {
-	if sign.NewSecret() == sign.NewSecret() {
+	if first, second := sign.NewSecret(), sign.NewSecret(); first == second {
 		t.Error("two secrets are the same")
 	}
 }

@@ -1,3 +1,4 @@
+//nolint:thelper // these are the tests themselves: a failure should name their line, not their caller
 package delivertest
 
 import (

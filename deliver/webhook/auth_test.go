@@ -88,10 +88,10 @@ func TestAnswersDoNotBetrayAuth(t *testing.T) {
 		pad := strings.Repeat("x", len(r.URL.Path)-1)
 		if r.URL.Query().Has("redirect") {
 			w.Header().Set("Location", "/"+r.Header.Get("Authorization"))
-			w.WriteHeader(302)
+			w.WriteHeader(http.StatusFound)
 			return
 		}
-		w.WriteHeader(500)
+		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = io.WriteString(w, pad+strings.Repeat(fmt.Sprintf("%s %s|", r.Header.Get("Authorization"), r.Header.Get("X-Key")), 100))
 	})
 	const token = "s3cr3t-s3cr3t-tok3n"

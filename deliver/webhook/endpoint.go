@@ -75,7 +75,7 @@ func (e *endpoint) Send(parent context.Context, m *carillon.Message) deliver.Res
 
 	resp, err := e.sender.transport.RoundTrip(req)
 	if err != nil {
-		if context.Cause(ctx) != errTimeout && parent.Err() != nil {
+		if !errors.Is(context.Cause(ctx), errTimeout) && parent.Err() != nil {
 			return deliver.Result{Verdict: deliver.Interrupted, Err: parent.Err(), Duration: time.Since(start)}
 		}
 		return deliver.Result{Verdict: deliver.TryAgain, Err: e.explain(ctx, err), Duration: time.Since(start)}

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"net/http/httptest"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,10 +17,18 @@ import (
 
 var _ deliver.OpenSink = (&webhook.Sender{}).Open
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy"} {
+		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestSinkContract(t *testing.T) {
 	delivertest.RunSink(t, delivertest.Harness{Open: func(t *testing.T) delivertest.Rig {
+		t.Helper()
 		secret := sign.NewSecret()
 		receiver, err := delivertest.NewReceiver(delivertest.Config{Secrets: []string{secret}})
 		if err != nil {
