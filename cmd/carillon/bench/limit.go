@@ -32,7 +32,10 @@ func (r *run) handlerLimit(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	rate, err := r.writeRate(ctx, s)
+	var rate float64
+	if err = createAccounts(ctx, s.api); err == nil {
+		rate, err = r.writeRate(ctx, s)
+	}
 	if stopErr := s.stop(); err == nil {
 		err = stopErr
 	}

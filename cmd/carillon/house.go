@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"carillon"
+	"carillon/access"
+	"carillon/api"
+	"carillon/console"
+	"carillon/deliver"
+	"carillon/deliver/webhook"
+	"carillon/dialect"
+	"carillon/dialect/platform"
+	"carillon/ledger"
+	"carillon/store/sqlstore"
+	"carillon/telemetry"
+)
+
+// dialects lists every language the house speaks.
+func dialects() map[string]dialect.Dialect {
+	return map[string]dialect.Dialect{
+		platform.Name: platform.New(),
+	}
+}
+
+// sinks lists every place that messages can go.
+func sinks(f houseFlags, log *slog.Logger) map[carillon.SinkType]deliver.OpenSink {
+	webhooks := webhook.New(webhook.Config{
+		AllowPrivate: f.Dev || f.AllowPrivateSinks, UserAgent: "Carillon/" + programVersion(), Logger: log,
+	})
+	return map[carillon.SinkType]deliver.OpenSink{
+		carillon.SinkWebhook: webhooks.Open,
+	}
+}
+
+// houseFlags say how a server is built.
+type houseFlags struct {
+	dataFlags         `embed:""`
+	Dev               bool          `help:"Accept the API key dev for the org dev, and sinks on private addresses. Loopback addresses only."`
+	AllowPrivateSinks bool          `help:"Let webhooks go to addresses that are not public."`
+	Grace             time.Duration `help:"How long a stop waits for requests and deliveries in hand." default:"20s"`
+}
+
+// house is a server with everything connected, not yet listening.
+type house struct {
+	flags    houseFlags
+	log      *slog.Logger
+	store    *sqlstore.Store
+	unlock   func()
+	ledger   *ledger.Ledger
+	engine   *deliver.Engine
+	tracing  *telemetry.Tracing
+	handler  http.Handler
+	stopping chan struct{} // closed when the server begins to stop
+}
+
+// openHouse builds a server on its data directory. It is closed by run, or by close if it never runs.
+func openHouse(ctx context.Context, f houseFlags, log *slog.Logger) (*house, error) {
+	unlock, err := f.lock()
+	if err != nil {
+		return nil, err
+	}
+	h := &house{flags: f, log: log, stopping: make(chan struct{}), unlock: unlock}
+	if h.store, err = f.openArchive(ctx, log); err != nil {
+		unlock()
+		return nil, err
+	}
+	if err := h.connect(ctx); err != nil {
+		return nil, errors.Join(err, h.close(ctx))
+	}
+	return h, nil
+}
+
+// connect is the wiring: each room is given what it needs of those below it.
+func (h *house) connect(ctx context.Context) (err error) {
+	metrics := telemetry.NewMetrics(programVersion())
+	if h.tracing, err = telemetry.StartTracing(ctx, programVersion(), os.Getenv); err != nil {
+		return err
+	}
+	spoken := dialects()
+	gate := access.New(h.store, access.Options{Dev: h.flags.Dev})
+	if h.ledger, err = ledger.New(ledger.Config{Store: h.store, Logger: h.log}); err != nil {
+		return err
+	}
+	h.engine, err = deliver.New(deliver.Config{
+		Store: h.store, Dialects: spoken, Sinks: sinks(h.flags, h.log), Logger: h.log, Grace: h.flags.Grace,
+		Observe: func(a *carillon.Attempt) {
+			metrics.Attempt(a)
+			h.tracing.Attempt(a)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	metrics.Collect(h.store, h.engine, h.log)
+	routes, err := api.New(api.Config{
+		Store: h.store, Ledger: h.ledger, Desk: h.engine, Dialects: spoken, Gate: gate, Logger: h.log,
+		Version: programVersion(), Ready: h.ready, Stopping: h.stopping, Observe: metrics.Request,
+	})
+	if err != nil {
+		return err
+	}
+	pages, err := console.New(console.Config{
+		Gate: gate, Store: h.store, Desk: h.engine, Dialect: spoken[platform.Name], Version: programVersion(),
+		StartedAt: time.Now(), Dev: h.flags.Dev, Logger: h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.handler = h.tracing.Watch(mount(routes, pages, metrics.Handler()))
+	if h.flags.Dev {
+		h.handler = loopbackOnly(h.handler)
+	}
+	return nil
+}
+
+// mount puts the faces under one roof: the console has the root and /console/, the API everything else.
+func mount(routes, pages, metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", routes)
+	mux.Handle("GET /{$}", pages)
+	mux.Handle("/console/", pages)
+	mux.Handle("GET /favicon.ico", pages)
+	mux.Handle("GET /metrics", metrics)
+	return mux
+}
+
+// ready reports whether the archive answers.
+func (h *house) ready(ctx context.Context) error {
+	select {
+	case <-h.stopping:
+		return errors.New("the server stops")
+	default:
+	}
+	_, err := h.store.Heads(ctx)
+	return err
+}
+
+// run serves on the listener until ctx ends, then stops in two steps: it takes no more work and lets what is in hand
+// finish, for flags.Grace at most; then it cancels. ready is called once requests are answered.
+func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (err error) {
+	// Rooms end in the order of work: the door, the desk that writes, dispatch, the archive.
+	desks, stopDesks := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDesks()
+	var working errgroup.Group
+	working.Go(func() error { return h.ledger.Run(desks) })
+	working.Go(func() error { return h.engine.Run(desks) })
+	server := &http.Server{
+		Handler:           h.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+	serving := make(chan error, 1)
+	go func() { serving <- server.Serve(listener) }()
+	ready()
+	select {
+	case <-ctx.Done():
+	case err = <-serving:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	h.log.Info("stopping")
+	close(h.stopping)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.flags.Grace)
+	defer cancel()
+	if stopErr := server.Shutdown(grace); stopErr != nil {
+		h.log.Warn("requests in hand were cut off", "error", stopErr)
+		_ = server.Close()
+	}
+	stopDesks()
+	err = errors.Join(err, working.Wait(), h.close(context.WithoutCancel(ctx)))
+	h.log.Info("stopped")
+	return err
+}
+
+// close gives back what a house holds.
+func (h *house) close(ctx context.Context) error {
+	err := errors.Join(h.tracing.Stop(ctx), h.store.Close())
+	h.unlock()
+	return err
+}
+
+// listenOn opens the listener of an address. With dev it must be a loopback address, since whoever reaches it may do
+// everything.
+func listenOn(ctx context.Context, address string, dev bool) (net.Listener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, wrongUsage("--listen: %v", err)
+	}
+	if dev && !resolved.IP.IsLoopback() {
+		return nil, wrongUsage("--dev: anybody could use the key dev on %s; listen on a loopback address such as 127.0.0.1:8080", address)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", resolved.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return listener, nil
+}
+
+// loopbackOnly refuses requests that name another host than this machine: a page on the web could otherwise have its
+// name point here (DNS rebinding) and use the key dev.
+func loopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			http.Error(w, "a server started with --dev answers to localhost only", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
