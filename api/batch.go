@@ -79,7 +79,9 @@ func (s *server) batch(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	var group errgroup.Group
+	read := make(chan struct{})
 	group.Go(func() error {
+		defer close(read)
 		defer close(b.lines)
 		return b.read(ctx, r.Body)
 	})
@@ -87,7 +89,7 @@ func (s *server) batch(w http.ResponseWriter, r *request) error {
 		defer cancel()
 		return b.apply(ctx)
 	})
-	group.Go(func() error { return b.interrupt(ctx, cancel) })
+	group.Go(func() error { return b.interrupt(ctx, cancel, read) })
 	err = group.Wait()
 	_ = connection.SetReadDeadline(time.Time{})
 	_ = connection.SetWriteDeadline(time.Time{})
@@ -109,12 +111,18 @@ type batcher struct {
 }
 
 // interrupt waits for the end of the batch or of the server, and then wakes the reader, who may be waiting for a line.
-func (b *batcher) interrupt(ctx context.Context, cancel context.CancelFunc) (err error) {
+func (b *batcher) interrupt(ctx context.Context, cancel context.CancelFunc, read <-chan struct{}) (err error) {
 	select {
+	case <-read:
 	case <-b.stopping:
 		err = errors.New("the server stops")
 		cancel()
 	case <-ctx.Done():
+	}
+	select {
+	case <-read:
+		return err // nobody waits; a deadline in the past would end the connection for the requests that follow
+	default:
 	}
 	_ = b.connection.SetReadDeadline(time.Now())
 	return err
