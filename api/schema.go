@@ -68,22 +68,26 @@ func (s *schemas) addRecord(kind carillon.Kind) {
 		if f.Required && f.Default == "" && !f.ReadOnly {
 			write.Required = append(write.Required, f.Name)
 		}
-		in := fieldSchema(f)
-		in.ReadOnly = false
-		if f.ReadOnly {
+		in := nullable(fieldSchema(f))
+		switch {
+		case f.Name == "id":
+			in = &huma.Schema{Type: huma.TypeString, Nullable: true, Description: "POST takes it as the id of the new record; elsewhere it must be the id in the path."}
+		case f.ReadOnly:
 			in = &huma.Schema{Description: "Set by the house; ignored in writes."}
-			if f.Name == "id" {
-				in.Description = "POST takes it as the id of the new record; in other writes it is ignored."
-			}
 		}
-		write.Properties[f.Name] = in
-		patch.Properties[f.Name] = nullable(in)
+		patch.Properties[f.Name], write.Properties[f.Name] = in, in
+		if slices.Contains(write.Required, f.Name) {
+			write.Properties[f.Name] = fieldSchema(f)
+		}
 	}
 	version := &huma.Schema{Type: huma.TypeInteger, Format: "int64", Description: "Counts the changes of the record from 1; the ETag carries it."}
 	answer.Properties["version"] = version
 	answer.Required = append(answer.Required, "version")
-	write.Properties["version"] = &huma.Schema{Description: "Ignored; use If-Match."}
-	patch.Properties["version"] = write.Properties["version"]
+	for _, in := range []*huma.Schema{write, patch} {
+		for _, name := range []string{"version", "number"} {
+			in.Properties[name] = &huma.Schema{Description: "Ignored, so that what was read can be sent back; see If-Match."}
+		}
+	}
 	for name, schema := range map[string]*huma.Schema{recordName(kind): answer, writeName(kind): write, patchName(kind): patch} {
 		schema.PrecomputeMessages()
 		components[name] = schema
@@ -107,13 +111,22 @@ func listOf(item *huma.Schema) *huma.Schema {
 	}
 }
 
-// nullable lets null stand where a patch unsets.
+// nullable is a schema that takes null as well, where a write then unsets, in the members of objects too.
 func nullable(s *huma.Schema) *huma.Schema {
-	if s.Type == "" {
+	if s.Type == "" { // takes anything
 		return s
 	}
 	n := *s
 	n.Nullable = true
+	if values, ok := n.AdditionalProperties.(*huma.Schema); ok {
+		n.AdditionalProperties = nullable(values)
+	}
+	if n.Properties != nil {
+		n.Properties = map[string]*huma.Schema{}
+		for name, member := range s.Properties {
+			n.Properties[name] = nullable(member)
+		}
+	}
 	return &n
 }
 
