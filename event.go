@@ -22,11 +22,12 @@ type Message struct {
 	// ContentType and Body are what goes over the wire. Body must not be changed: subscriptions share it.
 	ContentType string
 	Body        []byte
-	// Attributes are what the dialect wants beside the body: headers on a webhook, attributes on a topic.
+	// Attributes are what the dialect wants beside the body: attributes on a topic, and headers on a webhook (see Attribute).
 	Attributes []Attribute
 }
 
-// Attribute is one name and value beside a message's body.
+// Attribute is one name and value beside a message's body. A name that begins with "header:" is a header's name and
+// for webhooks only; all others are for topics and queues only.
 type Attribute struct{ Name, Value string }
 
 // Position is a place inside the log: everything before event Index of change Seq is behind it.
