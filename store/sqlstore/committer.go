@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -46,22 +47,28 @@ func (q *queue) put(a *act) error {
 	return nil
 }
 
-// take waits for acts and gives the first ones; none once the queue is closed and empty.
+// take waits for acts that are still wanted and gives the first ones; none once the queue is closed and empty.
 func (q *queue) take() []*act {
 	for {
 		q.mu.Lock()
 		n := min(len(q.acts), maxBatch)
-		batch := q.acts[:n:n]
-		q.acts = q.acts[n:]
-		if len(q.acts) == 0 {
+		var acts []*act
+		for _, a := range q.acts[:n] {
+			if a.taken.CompareAndSwap(false, true) {
+				acts = append(acts, a)
+			}
+		}
+		if q.acts = q.acts[n:]; len(q.acts) == 0 {
 			q.acts = nil
 		}
-		closed := q.closed
+		ended := q.closed && q.acts == nil
 		q.mu.Unlock()
-		if n > 0 || closed {
-			return batch
+		if len(acts) > 0 || ended {
+			return acts
 		}
-		<-q.wake
+		if n == 0 {
+			<-q.wake
+		}
 	}
 }
 
@@ -100,51 +107,49 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 
 // commitAll runs what is queued, batch by batch, until the queue is closed and empty.
 func (s *Store) commitAll() {
+	ended := false
+	defer func() {
+		if !ended { // an act has ended the goroutine, as a test does that fails inside: another one takes over
+			s.working.Go(s.commitAll)
+		}
+	}()
 	for {
-		acts := s.queue.take()
-		if len(acts) == 0 {
+		var acts []*act
+		if len(s.again) > 0 {
+			acts, s.again = s.again[:1], s.again[1:]
+		} else if acts = s.queue.take(); len(acts) == 0 {
+			ended = true
 			return
 		}
-		wanted := acts[:0]
-		for _, a := range acts {
-			if a.taken.CompareAndSwap(false, true) {
-				wanted = append(wanted, a)
-			}
-		}
-		if len(wanted) > 0 {
-			s.commit(wanted)
-		}
+		s.commit(acts)
+		s.engine.committed(context.WithoutCancel(acts[0].ctx))
 	}
 }
 
-// commit runs acts in one transaction and answers them. If the database refuses what all of them together wrote, they run
-// again one by one, so that only the one at fault fails.
+// errAbandoned is what the acts of a batch get when one of them ended the committer's goroutine.
+var errAbandoned = errors.New("an update ended its goroutine")
+
+// commit runs acts in one transaction and answers them. If the database refuses what all of them together wrote, it
+// answers none: they shall run again one by one, so that only the one at fault fails.
 func (s *Store) commit(acts []*act) {
-	// The committer belongs to no caller: what has begun is carried through.
-	ctx := context.WithoutCancel(acts[0].ctx)
 	b := &batch{store: s, alone: len(acts) == 1}
-	errs, err := b.run(ctx, acts)
-	switch {
-	case err == nil:
-		for i, a := range acts {
-			a.err <- errs[i]
+	errs, err := make([]error, len(acts)), errAbandoned
+	defer func() {
+		if b.broken != nil && !b.alone {
+			s.again = acts
+			return
 		}
-		if b.appended {
-			s.nudge()
-		}
-		s.engine.committed(ctx)
-	case b.broken != nil && !b.alone:
-		for _, a := range acts {
-			s.commit([]*act{a})
-		}
-	default:
 		for i, a := range acts {
 			if errs[i] == nil {
 				errs[i] = err
 			}
 			a.err <- errs[i]
 		}
-	}
+		if err == nil && b.appended {
+			s.nudge()
+		}
+	}()
+	err = b.run(acts, errs)
 }
 
 // batch is one transaction of the committer.
@@ -160,16 +165,18 @@ type batch struct {
 	broken error
 }
 
-// run runs acts in a transaction and commits it. errs are the acts' own; err fails all of them, and then nothing of them
-// remains.
-func (b *batch) run(ctx context.Context, acts []*act) (errs []error, err error) {
-	errs = make([]error, len(acts))
+// run runs acts in a transaction and commits it. errs receives the acts' own failures; err fails all of them, and then
+// nothing of them remains.
+func (b *batch) run(acts []*act, errs []error) (err error) {
+	// The committer belongs to no caller: what has begun is carried through.
+	ctx := context.WithoutCancel(acts[0].ctx)
 	w := b.store.writer
 	if _, err := w.exec(ctx, b.store.flavor.begin); err != nil {
-		return errs, fmt.Errorf("begin transaction: %w", err)
+		return fmt.Errorf("begin transaction: %w", err)
 	}
+	committed := false
 	defer func() {
-		if err != nil {
+		if !committed {
 			if _, e := w.exec(ctx, "ROLLBACK"); e != nil {
 				// The engine has rolled back already, or is in no state to commit anything.
 				b.store.log.LogAttrs(ctx, slog.LevelDebug, "roll back", slog.Any("error", e))
@@ -178,19 +185,20 @@ func (b *batch) run(ctx context.Context, acts []*act) (errs []error, err error) 
 	}()
 	for i, a := range acts {
 		if errs[i], err = b.act(a); err != nil {
-			return errs, err
+			return err
 		}
 	}
 	if b.alone && errs[0] != nil {
-		return errs, errs[0]
+		return errs[0]
 	}
 	if err := b.flush(ctx); err != nil {
-		return errs, err
+		return err
 	}
 	if _, err := w.exec(ctx, "COMMIT"); err != nil {
-		return errs, fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
-	return errs, nil
+	committed = true
+	return nil
 }
 
 // act runs one act. own is the act's failure, which is undone; err fails the batch.

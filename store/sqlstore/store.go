@@ -21,6 +21,7 @@ type Store struct {
 	log     *slog.Logger
 	writer  *session // on the committer's own connection
 	queue   queue
+	again   []*act         // the committer's: those that run one by one, before what is queued
 	working sync.WaitGroup // the committer
 
 	watchersMu sync.Mutex
