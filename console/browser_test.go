@@ -3,7 +3,10 @@ package console_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -293,6 +296,56 @@ func TestHostileNamesStayTextInABrowser(t *testing.T) {
 	}
 	if value[bool](b, `"taken" in window`) {
 		t.Error("a name ran as a script")
+	}
+	b.quiet()
+}
+
+func TestAWriteThroughTheAPIAppearsInABrowser(t *testing.T) {
+	house := openHouse(t)
+	arrived := make(chan string, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- r.Header.Get("webhook-id")
+	}))
+	t.Cleanup(receiver.Close)
+	b := startBrowser(t)
+	b.size(1280, 860, false)
+	b.do(chromedp.Navigate(house.URL))
+	b.until(`document.getElementById("live").dataset.state === "on"`)
+
+	call := func(method, path, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, house.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer dev")
+		r.Header.Set("Content-Type", "application/json")
+		response, err := client(t).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if text, _ := io.ReadAll(response.Body); response.StatusCode/100 != 2 {
+			t.Fatalf("%s %s: %s\n%s", method, path, response.Status, text)
+		}
+	}
+	call(http.MethodPost, "/v1/subscriptions", fmt.Sprintf(`{"name":"crm","dialect":"platform","sink":{"type":"webhook","url":%q}}`, receiver.URL+"/hook"))
+	b.until(`document.querySelector(".subscription strong")?.textContent === "crm"`)
+	call(http.MethodPut, "/v1/accounts/acme", `{"name":"Acme <&> Co","health":"Healthy"}`)
+	call(http.MethodPatch, "/v1/accounts/acme", `{"health":"At Risk"}`)
+
+	b.until(`[...document.querySelectorAll("#feed .type")].map((e) => e.textContent).join() === "account-health:changed,account:updated,account:created"`)
+	b.until(`document.querySelector("#feed .about b").textContent === "Acme <&> Co"`)
+	b.until(`document.querySelector(".subscription dl div:nth-child(4)").textContent === "delivered3"`)
+	b.picture("house")
+	var id string
+	for range 3 {
+		id = <-arrived
+	}
+	b.do(chromedp.Click(chromedp.CSS(`#feed li:first-child a`)))
+	b.until(`document.getElementById("sheet").open`)
+	if text := value[string](b, `document.getElementById("event-json").textContent`); !strings.Contains(text, id) {
+		t.Errorf("the sheet shows another event than was delivered as %s: %s", id, text)
 	}
 	b.quiet()
 }

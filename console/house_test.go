@@ -3,13 +3,25 @@ package console_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"carillon"
+	"carillon/access"
+	"carillon/api"
 	"carillon/console"
+	"carillon/deliver"
+	"carillon/deliver/webhook"
+	"carillon/dialect"
 	"carillon/dialect/platform"
+	"carillon/ledger"
+	"carillon/store/sqlstore"
+	"carillon/vault"
 )
 
 // keys is a gate that knows these secrets.
@@ -53,3 +65,50 @@ func open(t testing.TB, a *archive, change func(*console.Config)) *httptest.Serv
 }
 
 func dev(cfg *console.Config) { cfg.Dev = true }
+
+// openHouse starts a whole house, wired as cmd does: store, ledger, engine, API and console on one address, in dev mode.
+func openHouse(t *testing.T) *httptest.Server {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	seal, err := vault.Open(filepath.Join(dir, "key"))
+	must(err)
+	archive, err := sqlstore.OpenSQLite(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: seal, Logger: quiet})
+	must(err)
+	t.Cleanup(func() { must(archive.Close()) })
+	book, err := ledger.New(ledger.Config{Store: archive})
+	must(err)
+	dialects := map[string]dialect.Dialect{native.Name(): native}
+	sender := webhook.New(webhook.Config{AllowPrivate: true})
+	t.Cleanup(func() { must(sender.Close()) })
+	engine, err := deliver.New(deliver.Config{
+		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open},
+	})
+	must(err)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var desks errgroup.Group
+	desks.Go(func() error { return book.Run(ctx) })
+	desks.Go(func() error { return engine.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		must(desks.Wait())
+	})
+	gate := access.New(archive, access.Options{Dev: true})
+	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Dialects: dialects, Gate: gate, Logger: quiet, Version: "1.2.3"})
+	must(err)
+	window, err := console.New(console.Config{
+		Gate: gate, Store: archive, Desk: engine, Dialect: native, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
+	})
+	must(err)
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", rest)
+	mux.Handle("/", window)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server
+}
