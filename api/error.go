@@ -121,6 +121,8 @@ func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	switch p.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="carillon"`)
+	case http.StatusRequestEntityTooLarge:
+		h.Set("Connection", "close") // rather than read the rest before answering
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	}

@@ -94,11 +94,16 @@ type page struct {
 
 func (h *house) page(path string) page {
 	h.t.Helper()
+	return h.pageAs(path, nil)
+}
+
+func (h *house) pageAs(path string, headers with) page {
+	h.t.Helper()
 	var body struct {
 		Items []struct{ ID string }
 		Next  *string
 	}
-	h.get(path).want(200).into(&body)
+	h.get(path, headers).want(200).into(&body)
 	p := page{}
 	for _, item := range body.Items {
 		p.ids = append(p.ids, item.ID)
