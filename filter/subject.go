@@ -12,14 +12,23 @@ import (
 	"carillon/dialect"
 )
 
-// Subject is a change as filters see it. A state is decoded only when a filter asks for more than single members of it,
-// and then once for all filters: make one subject per change. It is safe for concurrent use.
+// Subject is a change as filters see it. Of its states only what filters ask for is decoded, and that once for all filters:
+// make one subject per change. It is safe for concurrent use.
 type Subject struct {
 	change *carillon.Change
 
 	decodeOnce sync.Once
 	decoded    map[string]any
 	decodeErr  error
+
+	mu      sync.Mutex
+	members map[member]any // guarded by mu: lists and objects, decoded
+}
+
+// member names a member of a state.
+type member struct {
+	of   state
+	name string
 }
 
 // NewSubject makes the subject of a change, which must not change afterwards.
@@ -80,17 +89,36 @@ func (r *run) member(of state, name string) any {
 		return nil
 	}
 	raw := dialect.Member(data, name)
-	if len(raw) == 0 {
+	switch {
+	case len(raw) == 0:
 		return nil
-	}
-	if raw[0] == '"' {
+	case raw[0] == '"':
 		return dialect.Unquote(raw)
 	}
-	value, err := decode(raw)
+	value, err := r.subject.decodeMember(member{of, name}, raw)
 	if err != nil {
 		r.err = fmt.Errorf("decode %s of %s for its filter: %w", name, r.subject.change.Ref, err)
 	}
 	return value
+}
+
+// decodeMember decodes a member once for all filters: a condition on every element of a long list would else decode the
+// list for every element.
+func (s *Subject) decodeMember(m member, raw []byte) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if value, ok := s.members[m]; ok {
+		return value, nil
+	}
+	value, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	if s.members == nil {
+		s.members = make(map[member]any)
+	}
+	s.members[m] = value
+	return value, nil
 }
 
 // changed lists the changed members.

@@ -42,13 +42,13 @@ func EventTypes() []string {
 
 // StoryOf gives the story of an event type; false if there is none. Events of custom modules can name any module
 // ("custom:projects:created"), or none ("custom:{module}:created").
-func StoryOf(eventType string) (Story, bool) {
+func StoryOf(eventType string) (*Story, bool) {
 	for _, t := range tellings {
 		module, ok := moduleIn(eventType, t.eventType)
 		if !ok {
 			continue
 		}
-		s := Story{EventType: strings.ReplaceAll(t.eventType, modulePlaceholder, module), told: t, module: module}
+		s := &Story{EventType: strings.ReplaceAll(t.eventType, modulePlaceholder, module), told: t, module: module}
 		s.add(t.of)
 		switch t.op {
 		case updated:
@@ -58,7 +58,7 @@ func StoryOf(eventType string) (Story, bool) {
 		}
 		return s, true
 	}
-	return Story{}, false
+	return nil, false
 }
 
 // moduleIn reports whether an event type is the one of the table, and for which custom module.
@@ -85,7 +85,7 @@ func (s *Story) add(r *resource) {
 
 // Steps gives the writes with ids made of suffix ("acc_" and suffix), which must be of characters that ids may have, and new for
 // every telling.
-func (s Story) Steps(suffix string) []Step {
+func (s *Story) Steps(suffix string) []Step {
 	list := slices.Clone(s.steps)
 	fill := s.filler(suffix)
 	for i, step := range list {
@@ -98,7 +98,7 @@ func (s Story) Steps(suffix string) []Step {
 }
 
 // filler puts ids in the place of placeholders.
-func (s Story) filler(suffix string) *strings.Replacer {
+func (s *Story) filler(suffix string) *strings.Replacer {
 	pairs := []string{modulePlaceholder, s.module}
 	for placeholder, prefix := range idPrefixes {
 		pairs = append(pairs, placeholder, prefix+suffix)
@@ -119,7 +119,7 @@ func (s *Story) Set(path, value string) error {
 	}
 	raw := json.RawMessage(value)
 	if !json.Valid(raw) {
-		raw, _ = json.Marshal(value) // strings always marshal
+		raw = quote(value)
 	}
 	body, err := setMember(s.steps[last].Body, strings.Split(path, "."), raw)
 	if err != nil {
