@@ -109,8 +109,15 @@ func New(c Config) (*Engine, error) {
 // Run starts every subscription and keeps them fed until ctx ends. Then it takes no more work, waits for what is in
 // flight (Config.Grace), and writes where everything stands.
 func (e *Engine) Run(ctx context.Context) error {
+	// From here on Create starts what it makes; what was there before is in the list.
+	e.mu.Lock()
+	e.running, e.runCtx = true, ctx
+	e.mu.Unlock()
 	subscriptions, err := e.store.Subscriptions(ctx, "")
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("read the subscriptions: %w", err)
 	}
 	writer, stopWriter := context.WithCancel(context.WithoutCancel(ctx))
@@ -119,13 +126,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer writing.Wait()
 	defer stopWriter()
 
-	e.mu.Lock()
-	e.running, e.runCtx = true, ctx
-	e.mu.Unlock()
 	nudges, unwatch := e.store.Watch()
 	defer unwatch()
 	for _, s := range subscriptions {
-		if err := e.start(ctx, s); err != nil {
+		if err := e.startListed(ctx, s); err != nil && ctx.Err() == nil {
 			e.log.Error("start a subscription", "org", s.Org, "subscription", s.ID, "error", err)
 		}
 	}
@@ -232,9 +236,26 @@ func (e *Engine) tailOf(org string) *tail {
 	return t
 }
 
-// start runs a subscription from where it stands, unless it is paused or disabled.
+// startListed starts a subscription that was there when the engine came up, unless somebody has touched it since.
+func (e *Engine) startListed(ctx context.Context, s *carillon.Subscription) error {
+	defer e.alone(s.ID)()
+	if e.runnerOf(s.Org, s.ID) != nil {
+		return nil
+	}
+	current, err := e.store.Subscription(ctx, s.Org, s.ID)
+	if carillon.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return e.start(ctx, current)
+}
+
+// start runs a subscription from where it stands, unless it is paused or disabled, or runs already. The caller holds
+// alone(s.ID).
 func (e *Engine) start(ctx context.Context, s *carillon.Subscription) error {
-	if s.Paused || s.Disabled {
+	if s.Paused || s.Disabled || e.runnerOf(s.Org, s.ID) != nil {
 		return nil
 	}
 	progress, err := e.store.Progress(ctx, s.Org, s.ID)
