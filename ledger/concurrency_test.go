@@ -1,0 +1,160 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"carillon"
+	"carillon/ledger"
+	"carillon/store"
+)
+
+// counted is a store that counts transactions and may refuse one that stores a poisonous record.
+type counted struct {
+	store.Store
+	updates atomic.Int64
+	poison  string // a record's id
+}
+
+var errPoison = errors.New("this record cannot be stored")
+
+func (s *counted) Update(ctx context.Context, fn func(ctx context.Context, tx store.Tx) error) error {
+	s.updates.Add(1)
+	return s.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return fn(ctx, &countedTx{Tx: tx, store: s})
+	})
+}
+
+type countedTx struct {
+	store.Tx
+	store *counted
+}
+
+func (t *countedTx) PutRecords(ctx context.Context, records []store.RecordWrite) error {
+	for _, r := range records {
+		if r.ID == t.store.poison {
+			return errPoison
+		}
+	}
+	return t.Tx.PutRecords(ctx, records)
+}
+
+func TestManyWritersShareTransactionsAndEachGetsItsOwnAnswer(t *testing.T) {
+	s := &counted{Store: openStore(t)}
+	d := openDeskOn(t, s, ledger.Limits{})
+	const writers, rounds, accounts = 32, 40, 8
+	for i := range accounts {
+		d.account(fmt.Sprint("acc_", i))
+	}
+	before := s.updates.Load()
+	outcomes := make([][]ledger.Outcome, writers)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range rounds {
+				account := fmt.Sprint("acc_", (w+i)%accounts)
+				if i%10 == 9 { // this one must fail, and nothing but it
+					_, err := d.Apply(context.Background(), ledger.Entry{Org: d.org, Writes: []ledger.Write{
+						write(ledger.Patch, carillon.KindAccount, account, `{"name":"never"}`),
+						write(ledger.Patch, carillon.KindAccount, "acc_none", `{"name":"never"}`),
+					}})
+					if !carillon.IsNotFound(err) {
+						t.Errorf("writer %d, round %d: %v", w, i, err)
+					}
+					continue
+				}
+				name := fmt.Sprintf("writer %d round %d", w, i)
+				r, err := d.Apply(context.Background(), ledger.Entry{Org: d.org, Origin: "api", Writes: []ledger.Write{
+					write(ledger.Patch, carillon.KindAccount, account, `{"name":"`+name+`"}`),
+				}})
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				if o := r.Outcomes[0]; o.Record.ID != account || member(t, o.Record.Data, "name") != `"`+name+`"` {
+					t.Errorf("%s got the answer of another: %s", name, o.Record.Data)
+				}
+				outcomes[w] = append(outcomes[w], r.Outcomes[0])
+			}
+		})
+	}
+	wg.Wait()
+	updates := s.updates.Load() - before
+	if updates >= writers*rounds {
+		t.Errorf("%d entries took %d transactions: nothing was shared", writers*rounds, updates)
+	}
+	changes := d.since(0)
+	bySeq := map[int64]*carillon.Change{}
+	versions := map[string]int64{}
+	data := map[string]string{}
+	for i, c := range changes {
+		if c.Seq != int64(i)+1 {
+			t.Fatalf("seq %d follows %d", c.Seq, i)
+		}
+		if c.Version != versions[c.ID]+1 || string(c.Before) != data[c.ID] {
+			t.Fatalf("change %d of %s has version %d after %d, before %s after %s", c.Seq, c.ID, c.Version, versions[c.ID], c.Before, data[c.ID])
+		}
+		versions[c.ID], data[c.ID] = c.Version, string(c.After)
+		bySeq[c.Seq] = c
+	}
+	if want := accounts + writers*rounds*9/10; len(changes) != want {
+		t.Errorf("the log has %d changes, want %d", len(changes), want)
+	}
+	for w, list := range outcomes {
+		last := int64(0)
+		for _, o := range list {
+			c := bySeq[o.Seq]
+			if o.Seq <= last || c == nil || string(c.After) != string(o.Record.Data) || c.Version != o.Record.Version {
+				t.Fatalf("writer %d was told seq %d and %s; the log has %+v", w, o.Seq, o.Record.Data, c)
+			}
+			last = o.Seq
+		}
+	}
+}
+
+func TestAnEntryThatCannotBeStoredTakesNobodyWithIt(t *testing.T) {
+	s := &counted{Store: openStore(t), poison: "acc_5"}
+	d := openDeskOn(t, s, ledger.Limits{})
+	var entries []ledger.Entry
+	for i := range 10 {
+		entries = append(entries, ledger.Entry{Org: d.org, Origin: "api", Writes: []ledger.Write{
+			write(ledger.Create, carillon.KindAccount, fmt.Sprint("acc_", i), `{"name":"a"}`),
+		}})
+	}
+	for i, r := range d.ApplyAll(t.Context(), entries) {
+		if i == 5 {
+			if !errors.Is(r.Err, errPoison) || carillon.ErrorCode(r.Err) != carillon.CodeInternal {
+				t.Errorf("entry 5: %v", r.Err)
+			}
+		} else if r.Err != nil {
+			t.Errorf("entry %d: %v", i, r.Err)
+		}
+	}
+	if changes := d.since(0); len(changes) != 9 || changes[8].Seq != 9 || changes[8].ID != "acc_9" {
+		t.Errorf("the log has %d changes", len(changes))
+	}
+}
+
+func TestALargeBatchIsWrittenInParts(t *testing.T) {
+	s := &counted{Store: openStore(t)}
+	d := openDeskOn(t, s, ledger.Limits{Group: 100})
+	var entries []ledger.Entry
+	for i := range 1000 {
+		entries = append(entries, ledger.Entry{Org: d.org, Origin: "import", Writes: []ledger.Write{
+			write(ledger.Put, carillon.KindAccount, fmt.Sprint("acc_", i%500), fmt.Sprintf(`{"name":"%d"}`, i)),
+		}})
+	}
+	replies := d.ApplyAll(t.Context(), entries)
+	for i, r := range replies {
+		if r.Err != nil || r.Result.Outcomes[0].Seq != int64(i)+1 || r.Result.Outcomes[0].Created != (i < 500) {
+			t.Fatalf("entry %d: %+v, %v", i, r.Result, r.Err)
+		}
+	}
+	if n := s.updates.Load(); n != 10 {
+		t.Errorf("1000 writes took %d transactions, want 10", n)
+	}
+}
