@@ -45,8 +45,15 @@ func New(baseURL, key string) (*Client, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("read the server's URL: %q is not an absolute http or https URL", baseURL)
 	}
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost: 64, // the default of 2 makes a connection for nearly every call of a busy program
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+	}
 	return &Client{
-		HTTP:      &http.Client{},
+		HTTP:      &http.Client{Transport: transport},
 		UserAgent: "carillon-go",
 		Backoff:   defaultBackoff,
 		base:      strings.TrimRight(baseURL, "/"),

@@ -1,0 +1,113 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"carillon"
+	"carillon/access"
+	"carillon/api"
+	"carillon/client"
+	"carillon/deliver"
+	"carillon/deliver/webhook"
+	"carillon/dialect"
+	"carillon/dialect/platform"
+	"carillon/ledger"
+	"carillon/store/sqlstore"
+	"carillon/vault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a whole server in this process, with the API key dev.
+type house struct {
+	URL   string
+	close func() error
+}
+
+// openHouse builds a server; around may wrap its handler.
+func openHouse(around func(http.Handler) http.Handler) (*house, error) {
+	dir, err := os.MkdirTemp("", "carillon-client-test-")
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := vault.Open(filepath.Join(dir, "secrets.json"))
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	ctx, cancel := context.WithCancel(context.Background())
+	archive, err := sqlstore.OpenSQLite(ctx, sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: sealer, Logger: log})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	desk, err := ledger.New(ledger.Config{Store: archive, Logger: log})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	dialects := map[string]dialect.Dialect{platform.Name: platform.New()}
+	engine, err := deliver.New(deliver.Config{
+		Store: archive, Dialects: dialects, Logger: log, Grace: time.Second,
+		Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: webhook.New(webhook.Config{AllowPrivate: true}).Open},
+	})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	stopping := make(chan struct{})
+	handler, err := api.New(api.Config{
+		Store: archive, Ledger: desk, Desk: engine, Dialects: dialects, Gate: access.New(archive, access.Options{Dev: true}),
+		Logger: log, Stopping: stopping,
+	})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	if around != nil {
+		handler = around(handler)
+	}
+	var working errgroup.Group
+	working.Go(func() error { return desk.Run(ctx) })
+	working.Go(func() error { return engine.Run(ctx) })
+	server := httptest.NewServer(handler)
+	return &house{URL: server.URL, close: func() error {
+		close(stopping)
+		server.Close()
+		cancel()
+		return errors.Join(working.Wait(), archive.Close(), os.RemoveAll(dir))
+	}}, nil
+}
+
+// open is openHouse for tests, with a client of it.
+func open(t *testing.T, around func(http.Handler) http.Handler) *client.Client {
+	t.Helper()
+	h, err := openHouse(around)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(h.URL, "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Backoff = func(int) time.Duration { return time.Millisecond }
+	t.Cleanup(func() {
+		c.HTTP.CloseIdleConnections()
+		if err := h.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
