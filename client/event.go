@@ -47,7 +47,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON gives the event's JSON as it came.
-func (e Event) MarshalJSON() ([]byte, error) {
+func (e *Event) MarshalJSON() ([]byte, error) {
 	if e.JSON == nil {
 		return []byte("null"), nil
 	}

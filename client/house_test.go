@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +45,7 @@ func openHouse(around func(http.Handler) http.Handler) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	archive, err := sqlstore.OpenSQLite(ctx, sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: sealer, Logger: log})
 	if err != nil {

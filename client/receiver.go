@@ -199,15 +199,25 @@ func (r *Receiver) inTurn(ctx context.Context, d *Delivery, h Handler) (status i
 		return http.StatusServiceUnavailable, errors.New("too many requests wait")
 	}
 	defer r.leave(d.Lane, l)
-	for _, gate := range []chan struct{}{l.turn, r.slots} {
-		select {
-		case gate <- struct{}{}:
-			defer func() { <-gate }()
-		case <-ctx.Done():
-			return http.StatusServiceUnavailable, ctx.Err()
-		}
+	if err := pass(ctx, l.turn); err != nil {
+		return http.StatusServiceUnavailable, err
 	}
+	defer func() { <-l.turn }()
+	if err := pass(ctx, r.slots); err != nil {
+		return http.StatusServiceUnavailable, err
+	}
+	defer func() { <-r.slots }()
 	return r.once(ctx, d, h)
+}
+
+// pass waits for room in gate and takes it.
+func pass(ctx context.Context, gate chan<- struct{}) error {
+	select {
+	case gate <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // once runs the handler unless it has done this event before.

@@ -194,7 +194,7 @@ func TestHandlersOfOneLaneRunInOrderAndLanesSideBySide(t *testing.T) {
 				t.Errorf("two handlers at work in lane %s", d.Lane)
 			}
 			mu.Unlock()
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			mu.Lock()
 			if inside[d.Lane]--; inside[d.Lane] == 0 {
 				delete(inside, d.Lane)
@@ -240,7 +240,7 @@ func TestHandlersAtWorkAreBounded(t *testing.T) {
 			if n := inside.Add(1); n > most.Load() {
 				most.Store(n)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			inside.Add(-1)
 			return nil
 		})

@@ -42,7 +42,7 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON gives the record's JSON as it came.
-func (r Record) MarshalJSON() ([]byte, error) {
+func (r *Record) MarshalJSON() ([]byte, error) {
 	if r.Data == nil {
 		return []byte("null"), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"carillon/client"
@@ -133,15 +134,12 @@ func printStreamed(w io.Writer, e client.StreamEvent, asJSON bool, outcome strin
 			Outcome string          `json:"outcome,omitzero"`
 		}{e.Seq, e.Type, e.Message, outcome})
 	}
-	id, at, err := "", "", error(nil)
-	if envelope, decodeErr := e.Envelope(); decodeErr == nil {
+	id, at := e.ID, ""
+	if envelope, err := e.Envelope(); err == nil {
 		id, at = envelope.EventID, shortTime(envelope.Timestamp)
 	}
-	if outcome != "" {
-		_, err = fmt.Fprintf(w, "%8d  %s  %-44s  %s  %s\n", e.Seq, at, e.Type, id, outcome)
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%8d  %s  %-44s  %s\n", e.Seq, at, e.Type, id)
+	line := fmt.Sprintf("%8d  %s  %-44s  %s  %s", e.Seq, at, e.Type, id, outcome)
+	_, err := fmt.Fprintln(w, strings.TrimRight(line, " "))
 	return err
 }
 
@@ -174,7 +172,7 @@ func (c *eventsShowCmd) Run(ctx context.Context, d *desk) error {
 type eventsResendCmd struct {
 	serverFlags  `embed:""`
 	ID           string `arg:"" help:"The event's id."`
-	Subscription string `help:"The subscription that is to get it again." required:"" placeholder:"ID"`
+	Subscription string `help:"The subscription that is to get it again." required:"true" placeholder:"ID"`
 	JSON         bool   `help:"Print JSON."`
 }
 

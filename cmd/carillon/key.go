@@ -47,7 +47,7 @@ func showKey(k *carillon.Key, secret string) shownKey {
 
 type keyCreateCmd struct {
 	keyFlags `embed:""`
-	Name     string `help:"What the key is for." required:""`
+	Name     string `help:"What the key is for." required:"true"`
 	Right    string `help:"What it may do: read, write, admin; each includes those before." enum:"read,write,admin" default:"write"`
 }
 

@@ -25,7 +25,7 @@ type scene struct {
 	events []string
 }
 
-// story is what happens in the demo. The last columns are written out here, so that the demo does not ask the program
+// story is what happens in the demo. The events are written out here, so that the demo does not ask the program
 // what the program should have done.
 func story(now time.Time) []scene {
 	account, subsidiary := "/v1/accounts/"+demoAccount, "/v1/accounts/"+demoSubsidiary
@@ -34,65 +34,68 @@ func story(now time.Time) []scene {
 	}
 	return []scene{
 		{
-			"An account is created", http.MethodPut, account,
-			map[string]any{"name": "Example Harbour Ltd", "domain": "harbour.example", "industry": "Shipping", "health": "Healthy", "classification": "ENTERPRISE"},
-			demoAccount, []string{"account:created"},
+			title: "An account is created", method: http.MethodPut, path: account,
+			body: map[string]any{"name": "Example Harbour Ltd", "domain": "harbour.example", "industry": "Shipping", "health": "Healthy", "classification": "ENTERPRISE"},
+			lane: demoAccount, events: []string{"account:created"},
 		},
 		{
-			`The account turns "At Risk"`, http.MethodPatch, account,
-			map[string]any{"health": "At Risk"},
-			demoAccount, []string{"account:updated", "account-health:changed"},
+			title: `The account turns "At Risk"`, method: http.MethodPatch, path: account,
+			body: map[string]any{"health": "At Risk"},
+			lane: demoAccount, events: []string{"account:updated", "account-health:changed"},
 		},
 		{
-			"A contact is created", http.MethodPut, "/v1/contacts/con_payable",
-			map[string]any{"accountId": demoAccount, "firstName": "Accounts", "lastName": "Payable", "email": "accounts@harbour.example", "jobTitle": "Finance desk"},
-			demoAccount, []string{"customer-contact:created"},
+			title: "A contact is created", method: http.MethodPut, path: "/v1/contacts/con_payable",
+			body: map[string]any{"accountId": demoAccount, "firstName": "Accounts", "lastName": "Payable", "email": "accounts@harbour.example", "jobTitle": "Finance desk"},
+			lane: demoAccount, events: []string{"customer-contact:created"},
 		},
 		{
-			"A high-priority task with a due date", http.MethodPut, "/v1/tasks/task_call",
-			map[string]any{"accountId": demoAccount, "title": "Call about the renewal", "priority": "High", "dueDate": carillon.FormatTime(now.Add(48 * time.Hour))},
-			demoAccount, []string{"account-task:created"},
+			title: "A high-priority task with a due date", method: http.MethodPut, path: "/v1/tasks/task_call",
+			body: map[string]any{"accountId": demoAccount, "title": "Call about the renewal", "priority": "High", "dueDate": carillon.FormatTime(now.Add(48 * time.Hour))},
+			lane: demoAccount, events: []string{"account-task:created"},
 		},
 		{
-			"A comment on the task", http.MethodPut, "/v1/tasks/task_call/comments/com_first",
-			map[string]any{"content": "Left a message; they call back tomorrow."},
-			demoAccount, []string{"account-task:comment:created"},
+			title: "A comment on the task", method: http.MethodPut, path: "/v1/tasks/task_call/comments/com_first",
+			body: map[string]any{"content": "Left a message; they call back tomorrow."},
+			lane: demoAccount, events: []string{"account-task:comment:created"},
 		},
 		{
-			"A subsidiary joins", http.MethodPut, subsidiary,
-			map[string]any{"name": "Example Lighthouse Ltd", "domain": "lighthouse.example"},
-			demoSubsidiary, []string{"account:created"},
+			title: "A subsidiary joins", method: http.MethodPut, path: subsidiary,
+			body: map[string]any{"name": "Example Lighthouse Ltd", "domain": "lighthouse.example"},
+			lane: demoSubsidiary, events: []string{"account:created"},
 		},
 		{
-			"The two are related", http.MethodPut, "/v1/relationships/rel_group",
-			map[string]any{"parentAccountId": demoAccount, "childAccountId": demoSubsidiary, "relationshipType": "SUBSIDIARY"},
-			demoAccount, []string{"account-relationship:created"},
+			title: "The two are related", method: http.MethodPut, path: "/v1/relationships/rel_group",
+			body: map[string]any{"parentAccountId": demoAccount, "childAccountId": demoSubsidiary, "relationshipType": "SUBSIDIARY"},
+			lane: demoAccount, events: []string{"account-relationship:created"},
 		},
 		{
-			"A custom field gets a value", http.MethodPatch, account, field([]string{"gold"}),
-			demoAccount, []string{"account:updated", "account-custom_field_value:added"},
+			title: "A custom field gets a value", method: http.MethodPatch, path: account,
+			body: field([]string{"gold"}),
+			lane: demoAccount, events: []string{"account:updated", "account-custom_field_value:added"},
 		},
 		{
-			"The value changes", http.MethodPatch, account, field([]string{"platinum"}),
-			demoAccount, []string{"account:updated", "account-custom_field_value:changed"},
+			title: "The value changes", method: http.MethodPatch, path: account,
+			body: field([]string{"platinum"}),
+			lane: demoAccount, events: []string{"account:updated", "account-custom_field_value:changed"},
 		},
 		{
-			"The value is removed", http.MethodPatch, account, field(nil),
-			demoAccount, []string{"account:updated", "account-custom_field_value:removed"},
+			title: "The value is removed", method: http.MethodPatch, path: account,
+			body: field(nil),
+			lane: demoAccount, events: []string{"account:updated", "account-custom_field_value:removed"},
 		},
 		{
-			"A deal is opened", http.MethodPut, "/v1/deals/deal_renewal",
-			map[string]any{"accountId": demoAccount, "name": "Renewal", "stage": "New", "amount": 48000, "currency": "EUR"},
-			demoAccount, []string{"deal:created"},
+			title: "A deal is opened", method: http.MethodPut, path: "/v1/deals/deal_renewal",
+			body: map[string]any{"accountId": demoAccount, "name": "Renewal", "stage": "New", "amount": 48000, "currency": "EUR"},
+			lane: demoAccount, events: []string{"deal:created"},
 		},
 		{
-			"The deal moves to its next stage", http.MethodPatch, "/v1/deals/deal_renewal",
-			map[string]any{"stage": "Negotiation"},
-			demoAccount, []string{"deal:updated", "deal:stage:changed"},
+			title: "The deal moves to its next stage", method: http.MethodPatch, path: "/v1/deals/deal_renewal",
+			body: map[string]any{"stage": "Negotiation"},
+			lane: demoAccount, events: []string{"deal:updated", "deal:stage:changed"},
 		},
 		{
-			"The contact is deleted", http.MethodDelete, "/v1/contacts/con_payable", nil,
-			demoAccount, []string{"customer-contact:deleted"},
+			title: "The contact is deleted", method: http.MethodDelete, path: "/v1/contacts/con_payable",
+			lane: demoAccount, events: []string{"customer-contact:deleted"},
 		},
 	}
 }

@@ -37,7 +37,7 @@ func (r *run) bytesPerChange(ctx context.Context, subscriptions, n int) (perChan
 		return 0, "", err
 	}
 	defer remove()
-	to, err := newSink(subscriptions)
+	to, err := newSink(ctx, subscriptions)
 	if err != nil {
 		return 0, "", err
 	}
@@ -55,7 +55,7 @@ func (r *run) bytesPerChange(ctx context.Context, subscriptions, n int) (perChan
 		if err == nil {
 			err = writeAll(ctx, s.address, changes)
 			want += int64(changes) * int64(subscriptions)
-			to.wait(want, patience)
+			to.wait(want)
 		}
 		if err = errors.Join(err, s.stop()); err != nil {
 			return 0, "", err

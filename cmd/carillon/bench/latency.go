@@ -43,7 +43,7 @@ func (r *run) latencyAt(ctx context.Context, s *site, perSecond int) ([]Measure,
 	if err = errors.Join(err, l.stop()); err != nil {
 		return nil, err
 	}
-	s.sink.wait(l.written.Load(), patience)
+	s.sink.wait(l.written.Load())
 	amiss := s.sink.amiss(l.written.Load())
 	measure := func(percent int, budget float64) Measure {
 		return Measure{

@@ -125,7 +125,7 @@ func startWriters(ctx context.Context, address string, n int) (*load, error) {
 	ctx, l.cancel = context.WithCancel(ctx)
 	prefixes := patchPrefixes(address)
 	for w := range n {
-		c, err := dial(address)
+		c, err := dial(ctx, address)
 		if err != nil {
 			l.cancel()
 			l.work.Wait()
@@ -175,7 +175,7 @@ func writeAll(ctx context.Context, address string, n int) error {
 	prefixes := patchPrefixes(address)
 	var next atomic.Int64
 	for range writers {
-		c, err := dial(address)
+		c, err := dial(ctx, address)
 		if err != nil {
 			l.fail(err)
 			break
@@ -207,7 +207,7 @@ func startOpenLoop(ctx context.Context, address string, perSecond int) (*load, e
 	}
 	orders := make(chan order, 10*perSecond)
 	for range writers {
-		c, err := dial(address)
+		c, err := dial(ctx, address)
 		if err != nil {
 			l.cancel()
 			close(orders)

@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -38,8 +39,9 @@ type sample struct {
 	body    []byte
 }
 
-func newSink(endpoints int) (*sink, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func newSink(ctx context.Context, endpoints int) (*sink, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("open the sink: %w", err)
 	}
@@ -182,20 +184,22 @@ func (s *sink) keepSample(r *bufio.Reader) {
 	s.sample.CompareAndSwap(nil, &found)
 }
 
-// wait waits until n messages were taken, or until nothing has come for patience.
-func (s *sink) wait(n int64, patience time.Duration) bool {
+// patience is how long a sink may hear nothing before what is missing counts as lost.
+const patience = 20 * time.Second
+
+// wait waits until n messages were taken, or until nothing has come for too long.
+func (s *sink) wait(n int64) {
 	last, since := s.taken.Load(), time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
 		switch now := s.taken.Load(); {
 		case now >= n:
-			return true
+			return
 		case now != last:
 			last, since = now, time.Now()
 		case time.Since(since) > patience:
-			return false
+			return
 		}
 	}
-	return false
 }

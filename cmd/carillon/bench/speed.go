@@ -9,9 +9,6 @@ import (
 	"carillon/client"
 )
 
-// patience is how long a sink may hear nothing before what is missing counts as lost.
-const patience = 20 * time.Second
-
 // site is a server with accounts, and a sink.
 type site struct {
 	*server
@@ -31,7 +28,7 @@ func (r *run) open(ctx context.Context, name string, endpoints int) (*site, erro
 		return nil, err
 	}
 	site := &site{server: s, remove: remove}
-	if site.sink, err = newSink(endpoints); err == nil {
+	if site.sink, err = newSink(ctx, endpoints); err == nil {
 		err = createAccounts(ctx, s.api)
 	}
 	if err != nil {
@@ -98,7 +95,7 @@ func (r *run) flow(ctx context.Context, s *site, n int) (flow, error) {
 	}
 	want := l.written.Load() * endpoints
 	f.behind = max(want-s.sink.taken.Load(), 0)
-	s.sink.wait(want, patience)
+	s.sink.wait(want)
 	f.amiss = s.sink.amiss(want)
 	_, f.peak = s.memory()
 	return f, nil
@@ -182,7 +179,7 @@ func (r *run) catchUpOn(ctx context.Context, s *site) ([]Measure, error) {
 	if err := subscribe(ctx, s.api, s.sink.url(0), "beginning"); err != nil {
 		return nil, err
 	}
-	s.sink.wait(int64(n), patience)
+	s.sink.wait(int64(n))
 	took := time.Since(start)
 	bare, err := r.clientLimit(ctx, s.sink)
 	if err != nil {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -120,8 +121,9 @@ type caller struct {
 	first []byte
 }
 
-func dial(address string) (*caller, error) {
-	conn, err := net.Dial("tcp", address)
+func dial(ctx context.Context, address string) (*caller, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
