@@ -2,10 +2,10 @@ package ledger
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"carillon"
@@ -20,23 +20,23 @@ type custom struct {
 // customs checks the value of customFields and gives its members sorted by uid. A null or an empty array has no values.
 func (c *checker) customs(raw []byte, name string) []custom {
 	if raw[0] != '{' {
-		c.mistyped("an object of arrays of strings", raw, []string{name})
+		c.mistyped(at(name), "an object of arrays of strings", raw)
 		return nil
 	}
-	var list []custom
+	list := make([]custom, 0, 8)
 	for rawUID, values := range objectMembers(raw) {
 		uid := text(rawUID)
 		if len(list) == maxCustomFields {
-			c.fault(fmt.Sprintf("must have at most %d custom fields", maxCustomFields), name)
+			c.fault(at(name), fmt.Sprintf("must have at most %d custom fields", maxCustomFields))
 			return nil
 		}
 		if !validUID(uid) {
-			c.fault(uidReason, name, uid[:min(len(uid), maxQuotedNameLength)])
+			c.fault(at(name, uid[:min(len(uid), maxQuotedNameLength)]), uidReason)
 			continue
 		}
 		list = append(list, custom{uid: uid, values: c.customValues(values, name, uid)})
 	}
-	slices.SortFunc(list, func(a, b custom) int { return cmp.Compare(a.uid, b.uid) })
+	slices.SortFunc(list, func(a, b custom) int { return strings.Compare(a.uid, b.uid) })
 	return list
 }
 
@@ -49,18 +49,18 @@ func (c *checker) customValues(raw []byte, name, uid string) []byte {
 	case raw[0] == 'n' || string(raw) == "[]":
 		return nil
 	case raw[0] != '[':
-		return c.mistyped("an array of strings", raw, []string{name, uid})
+		return c.mistyped(at(name, uid), "an array of strings", raw)
 	}
 	for n, value := range elements(raw) {
 		switch {
 		case n == maxCustomValues:
-			c.fault(fmt.Sprintf("must have at most %d values", maxCustomValues), name, uid)
+			c.fault(at(name, uid), fmt.Sprintf("must have at most %d values", maxCustomValues))
 			return nil
 		case value[0] != '"':
-			c.mistyped("a string", value, []string{name, uid, strconv.Itoa(n)})
+			c.mistyped(at(name, uid).element(n), "a string", value)
 		default:
 			if reason := checkText(value, maxCustomLength, true); reason != "" {
-				c.fault(reason, name, uid, strconv.Itoa(n))
+				c.fault(at(name, uid).element(n), reason)
 			}
 		}
 	}
@@ -81,21 +81,25 @@ func splitCustoms(object []byte) []custom {
 
 // spliceCustoms writes what has values as customFields; nil if nothing has.
 func spliceCustoms(list []custom) []byte {
-	var object []byte
+	size := 2
+	for _, f := range list {
+		if f.values != nil {
+			size += len(f.uid) + len(f.values) + len(`"":,`)
+		}
+	}
+	if size == 2 {
+		return nil
+	}
+	object := append(make([]byte, 0, size), '{')
 	for _, f := range list {
 		if f.values == nil {
 			continue
 		}
-		if object == nil {
-			object = append(object, '{')
-		} else {
+		if len(object) > 1 {
 			object = append(object, ',')
 		}
 		object = append(append(append(object, '"'), f.uid...), `":`...)
 		object = append(object, f.values...)
-	}
-	if object == nil {
-		return nil
 	}
 	return append(object, '}')
 }
@@ -150,11 +154,11 @@ type customChange struct {
 func (c *checker) checkDefined(def *carillon.CustomField, values []byte, name string) {
 	for n, raw := range elements(values) {
 		if n > 0 && singleValued(def.Type) {
-			c.fault(fmt.Sprintf("must have one value: it is a %s", def.Type), name, def.UID)
+			c.fault(at(name, def.UID), fmt.Sprintf("must have one value: it is a %s", def.Type))
 			return
 		}
 		if reason := definedReason(def, raw); reason != "" {
-			c.fault(reason, name, def.UID, strconv.Itoa(n))
+			c.fault(at(name, def.UID).element(n), reason)
 		}
 	}
 }

@@ -121,28 +121,28 @@ func (l *Ledger) RemoveField(ctx context.Context, org string, kind carillon.Kind
 func (l *Ledger) checkField(f *carillon.CustomField) error {
 	c := &checker{limits: l.limits}
 	if !carillon.ValidID(f.Org) {
-		c.fault(idReason, "org")
+		c.fault(at("org"), idReason)
 	}
 	if t := tables[f.Kind]; t == nil || t.custom < 0 {
-		c.fault(fmt.Sprintf("%q has no custom fields", f.Kind), "kind")
+		c.fault(at("kind"), fmt.Sprintf("%q has no custom fields", f.Kind))
 	}
 	if !validUID(f.UID) {
-		c.fault(uidReason, "uid")
+		c.fault(at("uid"), uidReason)
 	}
 	if reason := checkLine(f.Label, maxLabelLength); reason != "" {
-		c.fault(reason, "label")
+		c.fault(at("label"), reason)
 	}
 	if !slices.Contains(carillon.CustomFieldTypes, f.Type) {
-		c.fault(fmt.Sprintf("must be one of %v", carillon.CustomFieldTypes), "type")
+		c.fault(at("type"), fmt.Sprintf("must be one of %v", carillon.CustomFieldTypes))
 	}
 	chooses := f.Type == carillon.CustomDropdown || f.Type == carillon.CustomRadio || f.Type == carillon.CustomMultiSelect
 	if chooses && len(f.Options) == 0 {
-		c.fault(fmt.Sprintf("a %s needs options to choose from", f.Type), "options")
+		c.fault(at("options"), fmt.Sprintf("a %s needs options to choose from", f.Type))
 	}
 	c.checkValues(f.Options, "options")
 	for i, option := range f.Options {
 		if reason := definedReason(&carillon.CustomField{UID: f.UID, Type: f.Type}, quoted(option)); reason != "" {
-			c.fault(reason, "options", fmt.Sprint(i))
+			c.fault(at("options").element(i), reason)
 		}
 	}
 	return c.failure("the custom field is not valid")
@@ -151,7 +151,7 @@ func (l *Ledger) checkField(f *carillon.CustomField) error {
 // checkValues checks a list of distinct lines.
 func (c *checker) checkValues(values []string, name string) {
 	if len(values) > maxOptions {
-		c.fault(fmt.Sprintf("must have at most %d values", maxOptions), name)
+		c.fault(at(name), fmt.Sprintf("must have at most %d values", maxOptions))
 		return
 	}
 	seen := map[string]bool{}
@@ -161,7 +161,7 @@ func (c *checker) checkValues(values []string, name string) {
 			reason = fmt.Sprintf("%q occurs twice", value)
 		}
 		if reason != "" {
-			c.fault(reason, name, fmt.Sprint(i))
+			c.fault(at(name).element(i), reason)
 		}
 		seen[value] = true
 	}
@@ -186,7 +186,7 @@ func (l *Ledger) SetValueList(ctx context.Context, list *carillon.ValueList) (cr
 	}
 	c := &checker{limits: l.limits}
 	if !carillon.ValidID(list.Org) {
-		c.fault(idReason, "org")
+		c.fault(at("org"), idReason)
 	}
 	c.checkValues(list.Values, "values")
 	if err := c.failure("the value list is not valid"); err != nil {

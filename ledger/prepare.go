@@ -142,7 +142,7 @@ func (l *Ledger) prepareBody(w *write, actor carillon.Actor) error {
 		n, ok := carillon.FieldNumber(t.kind, string(name))
 		if !ok {
 			if s := string(name); s != "version" && s != "number" { // the API answers with them and takes them back
-				c.fault(unknown(text(rawName), string(t.kind), t.fields), text(rawName))
+				c.fault(at(text(rawName)), unknown(text(rawName), string(t.kind), t.fields))
 			}
 			continue
 		}
@@ -151,7 +151,7 @@ func (l *Ledger) prepareBody(w *write, actor carillon.Actor) error {
 		case f.ReadOnly:
 			w.house(c, n, value)
 		case hasNUL && mentionsNUL(value):
-			c.fault("must not contain U+0000", f.Name)
+			c.fault(at(f.Name), "must not contain U+0000")
 		case value[0] == 'n':
 			w.unset(c, n, actor)
 		case n == t.custom:
@@ -159,7 +159,7 @@ func (l *Ledger) prepareBody(w *write, actor carillon.Actor) error {
 				w.named[n] = spliceCustoms(w.customs)
 			}
 		default:
-			if w.named[n] = c.value(f, value, f.Name); w.named[n] == nil && w.Op == Patch {
+			if w.named[n] = c.value(f, value, at(f.Name)); w.named[n] == nil && w.Op == Patch {
 				w.named[n] = null
 			}
 		}
@@ -169,7 +169,7 @@ func (l *Ledger) prepareBody(w *write, actor carillon.Actor) error {
 	}
 	if w.ref.ID == "" {
 		if w.Op != Create {
-			c.fault("must be named", "id")
+			c.fault(at("id"), "must be named")
 		} else if w.ref.ID = l.newID(t.kind.IDPrefix()); !carillon.ValidID(w.ref.ID) {
 			return fmt.Errorf("make an id for a new %s: %q is not one", t.kind, w.ref.ID)
 		}
@@ -192,11 +192,11 @@ func (w *write) house(c *checker, n int, value []byte) {
 		switch {
 		case value[0] == 'n':
 		case value[0] != '"':
-			c.mistyped("a string", value, []string{"id"})
+			c.mistyped(at("id"), "a string", value)
 		case w.ref.ID != "" && text(value) != w.ref.ID:
-			c.fault(fmt.Sprintf("must be %q, the id in the path, or absent", w.ref.ID), "id")
+			c.fault(at("id"), fmt.Sprintf("must be %q, the id in the path, or absent", w.ref.ID))
 		case !carillon.ValidID(text(value)):
-			c.fault(idReason, "id")
+			c.fault(at("id"), idReason)
 		default:
 			w.ref.ID = text(value)
 		}
@@ -219,7 +219,7 @@ func (w *write) unset(c *checker, n int, actor carillon.Actor) {
 	case !f.Required:
 		w.named[n] = null
 	case f.Default == "":
-		c.fault("is required and cannot be unset", f.Name)
+		c.fault(at(f.Name), "is required and cannot be unset")
 	default:
 		w.named[n] = defaultValue(f, actor)
 	}
@@ -241,7 +241,7 @@ func (w *write) fill(c *checker, actor carillon.Actor) {
 		case f.Default != "":
 			w.named[n] = defaultValue(f, actor)
 		case !slices.ContainsFunc(c.faults, func(fault carillon.Fault) bool { return fault.Member == "/"+f.Name }):
-			c.fault("is required", f.Name)
+			c.fault(at(f.Name), "is required")
 		}
 	}
 }

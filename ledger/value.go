@@ -38,53 +38,76 @@ type checker struct {
 	dropped int
 }
 
-// fault notes what is wrong with the value that the names lead to.
-func (c *checker) fault(reason string, path ...string) {
-	if len(c.faults) == c.limits.Faults {
-		c.dropped++
-		return
-	}
-	c.faults = append(c.faults, carillon.Fault{Member: pointer(path...), Reason: reason})
+// path leads to a value inside a body: a member, and for what is inside of it a name or an index below.
+type path struct {
+	names [3]string
+	n     int
 }
 
-// pointer is the JSON Pointer (RFC 6901) to the value that the names lead to.
-func pointer(path ...string) string {
+func at(names ...string) path {
+	p := path{n: len(names)}
+	copy(p.names[:], names)
+	return p
+}
+
+func (p path) below(name string) path {
+	p.names[p.n] = name
+	p.n++
+	return p
+}
+
+// element leads to the n-th element of the array at p.
+func (p path) element(n int) path { return p.below(strconv.Itoa(n)) }
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointer is the path as a JSON Pointer (RFC 6901).
+func (p path) pointer() string {
 	var b strings.Builder
-	for _, name := range path {
+	for _, name := range p.names[:p.n] {
 		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+		b.WriteString(pointerEscapes.Replace(name))
 	}
 	return b.String()
 }
 
+// fault notes what is wrong with the value at p.
+func (c *checker) fault(p path, reason string) {
+	if len(c.faults) == c.limits.Faults {
+		c.dropped++
+		return
+	}
+	c.faults = append(c.faults, carillon.Fault{Member: p.pointer(), Reason: reason})
+}
+
 // value gives the canonical form of a member's value: nil if it means "unset", or if it is wrong, which is then noted.
-func (c *checker) value(f *carillon.Field, raw []byte, path ...string) []byte {
+func (c *checker) value(f *carillon.Field, raw []byte, p path) []byte {
 	switch f.Type {
 	case carillon.TypeBool:
 		if raw[0] != 't' && raw[0] != 'f' {
-			return c.mistyped("true or false", raw, path)
+			return c.mistyped(p, "true or false", raw)
 		}
 		return raw
 	case carillon.TypeInteger, carillon.TypeNumber:
-		return c.number(f, raw, path)
+		return c.number(f, raw, p)
 	case carillon.TypeRefs, carillon.TypeStrings:
-		return c.strings(f, raw, path)
+		return c.strings(f, raw, p)
 	case carillon.TypeObject:
-		return c.object(f, raw, path)
+		return c.object(f, raw, p)
 	case carillon.TypeMap:
 		if raw[0] != '{' {
-			return c.mistyped("an object", raw, path)
+			return c.mistyped(p, "an object", raw)
 		}
-		return c.free(raw, path)
+		return c.free(raw, p)
 	case carillon.TypeJSON:
-		return c.free(raw, path)
+		return c.free(raw, p)
 	default:
-		return c.string(f, raw, path)
+		return c.string(f, raw, p)
 	}
 }
 
-func (c *checker) mistyped(want string, raw []byte, path []string) []byte {
-	c.fault("must be "+want+", is "+typeName(raw), path...)
+func (c *checker) mistyped(p path, want string, raw []byte) []byte {
+	c.fault(p, "must be "+want+", is "+typeName(raw))
 	return nil
 }
 
@@ -105,21 +128,21 @@ func typeName(raw []byte) string {
 	}
 }
 
-func (c *checker) string(f *carillon.Field, raw []byte, path []string) []byte {
+func (c *checker) string(f *carillon.Field, raw []byte, p path) []byte {
 	if raw[0] != '"' {
-		return c.mistyped("a string", raw, path)
+		return c.mistyped(p, "a string", raw)
 	}
 	switch f.Type {
 	case carillon.TypeTime:
 		at, reason := canonicalTime(raw)
 		if reason != "" {
-			c.fault(reason, path...)
+			c.fault(p, reason)
 			return nil
 		}
 		return at
 	case carillon.TypeDate:
 		if _, err := time.Parse(dateLayout, text(raw)); err != nil {
-			c.fault("must be a date, YYYY-MM-DD", path...)
+			c.fault(p, "must be a date, YYYY-MM-DD")
 			return nil
 		}
 		return raw
@@ -137,7 +160,7 @@ func (c *checker) string(f *carillon.Field, raw []byte, path []string) []byte {
 		reason = "must not be empty"
 	}
 	if reason != "" {
-		c.fault(reason, path...)
+		c.fault(p, reason)
 		return nil
 	}
 	return raw
@@ -225,27 +248,27 @@ func quoted(s string) []byte {
 	return b
 }
 
-func (c *checker) number(f *carillon.Field, raw []byte, path []string) []byte {
+func (c *checker) number(f *carillon.Field, raw []byte, p path) []byte {
 	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
-		return c.mistyped("a number", raw, path)
+		return c.mistyped(p, "a number", raw)
 	}
 	if len(raw) > maxNumberLength {
-		c.fault(fmt.Sprintf("must have at most %d digits", maxNumberLength), path...)
+		c.fault(p, fmt.Sprintf("must have at most %d digits", maxNumberLength))
 		return nil
 	}
 	if f.Type == carillon.TypeNumber {
 		if _, err := strconv.ParseFloat(string(raw), 64); err != nil {
-			c.fault("must be within the range of a double", path...)
+			c.fault(p, "must be within the range of a double")
 			return nil
 		}
 		return raw
 	}
 	if bytes.ContainsAny(raw, ".eE") {
-		c.fault("must be a whole number without fraction or exponent", path...)
+		c.fault(p, "must be a whole number without fraction or exponent")
 		return nil
 	}
 	if _, err := strconv.ParseInt(string(raw), 10, 64); err != nil {
-		c.fault("must lie between -9223372036854775808 and 9223372036854775807", path...)
+		c.fault(p, "must lie between -9223372036854775808 and 9223372036854775807")
 		return nil
 	}
 	if len(raw) == 2 && raw[0] == '-' && raw[1] == '0' {
@@ -255,9 +278,9 @@ func (c *checker) number(f *carillon.Field, raw []byte, path []string) []byte {
 }
 
 // strings checks an array of strings; an empty one means unset.
-func (c *checker) strings(f *carillon.Field, raw []byte, path []string) []byte {
+func (c *checker) strings(f *carillon.Field, raw []byte, p path) []byte {
 	if raw[0] != '[' {
-		return c.mistyped("an array of strings", raw, path)
+		return c.mistyped(p, "an array of strings", raw)
 	}
 	if len(raw) == 2 {
 		return nil
@@ -272,7 +295,7 @@ func (c *checker) strings(f *carillon.Field, raw []byte, path []string) []byte {
 		reason := ""
 		switch {
 		case n == c.limits.Items:
-			c.fault(fmt.Sprintf("must have at most %d elements", c.limits.Items), path...)
+			c.fault(p, fmt.Sprintf("must have at most %d elements", c.limits.Items))
 			return nil
 		case element[0] != '"':
 			reason = "must be a string, is " + typeName(element)
@@ -293,7 +316,7 @@ func (c *checker) strings(f *carillon.Field, raw []byte, path []string) []byte {
 		}
 		if reason != "" {
 			good = false
-			c.fault(reason, append(slices.Clone(path), strconv.Itoa(n))...)
+			c.fault(p.element(n), reason)
 		}
 	}
 	if !good {
@@ -304,31 +327,38 @@ func (c *checker) strings(f *carillon.Field, raw []byte, path []string) []byte {
 
 // object checks an object with the members of the field and puts them in the field's order. One that sets nothing
 // means unset, but for a patch.
-func (c *checker) object(f *carillon.Field, raw []byte, path []string) []byte {
+func (c *checker) object(f *carillon.Field, raw []byte, p path) []byte {
 	if raw[0] != '{' {
-		return c.mistyped("an object", raw, path)
+		return c.mistyped(p, "an object", raw)
 	}
 	values := make(members, len(f.Members))
-	good := true
+	good, canonical, last := true, true, -1
 	for name, value := range objectMembers(raw) {
 		n := slices.IndexFunc(f.Members, func(m carillon.Field) bool { return string(name[1:len(name)-1]) == m.Name })
 		if n < 0 {
 			good = false
-			c.fault(unknown(text(name), strings.Join(path, "."), f.Members), append(slices.Clone(path), text(name))...)
+			c.fault(p.below(text(name)), unknown(text(name), f.Name, f.Members))
 			continue
 		}
+		canonical, last = canonical && n > last, n
 		if value[0] == 'n' {
 			if c.patch {
 				values[n] = null
+			} else {
+				canonical = false
 			}
 			continue
 		}
-		if values[n] = c.value(&f.Members[n], value, append(slices.Clone(path), f.Members[n].Name)...); values[n] == nil {
+		if values[n] = c.value(&f.Members[n], value, p.below(f.Members[n].Name)); values[n] == nil {
 			good = false
 		}
+		canonical = canonical && len(values[n]) == len(value) && bytes.Equal(values[n], value)
 	}
-	if !good {
+	switch {
+	case !good:
 		return nil
+	case canonical && len(raw) > 2:
+		return raw
 	}
 	object := spliceObject(f, values)
 	if len(object) == 2 && !c.patch {
@@ -339,7 +369,13 @@ func (c *checker) object(f *carillon.Field, raw []byte, path []string) []byte {
 
 // spliceObject writes the members of a TypeObject in the field's order.
 func spliceObject(f *carillon.Field, values members) []byte {
-	object := []byte{'{'}
+	size := 2
+	for i, value := range values {
+		if value != nil {
+			size += len(f.Members[i].Name) + len(value) + len(`"":,`)
+		}
+	}
+	object := append(make([]byte, 0, size), '{')
 	for i, value := range values {
 		if value == nil {
 			continue
@@ -356,20 +392,43 @@ func spliceObject(f *carillon.Field, values members) []byte {
 var sortedNames = jsontext.ReorderRawObjects(true)
 
 // free gives free JSON its canonical form: names sorted (RFC 8785), numbers untouched.
-func (c *checker) free(raw []byte, path []string) []byte {
+func (c *checker) free(raw []byte, p path) []byte {
 	if crowded(raw, c.limits.Items) {
-		c.fault(fmt.Sprintf("must have at most %d members or elements in one place", c.limits.Items), path...)
+		c.fault(p, fmt.Sprintf("must have at most %d members or elements in one place", c.limits.Items))
 		return nil
 	}
-	if raw[0] != '{' && raw[0] != '[' {
+	if inOrder(raw) {
 		return raw
 	}
 	sorted := jsontext.Value(bytes.Clone(raw))
 	if err := sorted.Format(sortedNames); err != nil {
-		c.fault("cannot be put in order: "+err.Error(), path...)
+		c.fault(p, "cannot be put in order: "+err.Error())
 		return nil
 	}
 	return sorted
+}
+
+// inOrder reports whether all names inside a value are sorted already, as far as that is plain to see: names that are
+// not ASCII sort by UTF-16 (RFC 8785), which is left to the formatter.
+func inOrder(raw []byte) bool {
+	switch raw[0] {
+	case '{':
+		var last []byte
+		for name, value := range objectMembers(raw) {
+			name = name[1 : len(name)-1]
+			if last != nil && bytes.Compare(last, name) >= 0 || !printableASCII(name) || bytes.IndexByte(name, '\\') >= 0 || !inOrder(value) {
+				return false
+			}
+			last = name
+		}
+	case '[':
+		for _, value := range elements(raw) {
+			if !inOrder(value) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // unknown says that name is none of the fields, and which it may have meant.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -344,9 +343,9 @@ func (t *transaction) checkReferences(c *checker, org string, ref carillon.Ref, 
 		f := &tab.fields[n]
 		i := 0
 		for id := range ids(after[n]) {
-			path := []string{f.Name}
+			p := at(f.Name)
 			if f.Type == carillon.TypeRefs {
-				path = append(path, strconv.Itoa(i))
+				p = p.element(i)
 			}
 			i++
 			to := t.slot(org, carillon.Ref{Kind: f.Ref, ID: id})
@@ -356,15 +355,15 @@ func (t *transaction) checkReferences(c *checker, org string, ref carillon.Ref, 
 			self := f.Ref == ref.Kind && id == ref.ID
 			switch {
 			case self && ref.Kind == carillon.KindAccount:
-				c.fault("an account cannot be its own parent", path...)
+				c.fault(p, "an account cannot be its own parent")
 			case self:
-				c.fault("a "+string(ref.Kind)+" cannot refer to itself", path...)
+				c.fault(p, "a "+string(ref.Kind)+" cannot refer to itself")
 			case to.record == nil:
-				c.fault(to.key.Ref.String()+" does not exist", path...)
+				c.fault(p, to.key.Ref.String()+" does not exist")
 			case f.Ref == ref.Kind:
-				t.checkAbove(c, ref, to, n, path)
+				t.checkAbove(c, ref, to, n, p)
 				if entity != nil && t.broken == nil && !sameEntity(tab, t.membersOf(to), after) {
-					c.fault(fmt.Sprintf("%s is not about %s", to.key.Ref, entity.key.Ref), path...)
+					c.fault(p, fmt.Sprintf("%s is not about %s", to.key.Ref, entity.key.Ref))
 				}
 			}
 		}
@@ -372,13 +371,13 @@ func (t *transaction) checkReferences(c *checker, org string, ref carillon.Ref, 
 	if ref.Kind == carillon.KindRelationship {
 		parent, child := tab.refs[0], tab.refs[1]
 		if bytes.Equal(after[parent], after[child]) {
-			c.fault("must be another account than "+tab.fields[parent].Name, tab.fields[child].Name)
+			c.fault(at(tab.fields[child].Name), "must be another account than "+tab.fields[parent].Name)
 		}
 	}
 }
 
 // checkAbove notes if the record would stand above itself, going up from its new parent by member n, or too deep.
-func (t *transaction) checkAbove(c *checker, ref carillon.Ref, parent *slot, n int, path []string) {
+func (t *transaction) checkAbove(c *checker, ref carillon.Ref, parent *slot, n int, p path) {
 	at := parent
 	for range t.ledger.limits.Ancestors {
 		up := t.membersOf(at)
@@ -387,7 +386,7 @@ func (t *transaction) checkAbove(c *checker, ref carillon.Ref, parent *slot, n i
 		}
 		id := text(up[n])
 		if id == ref.ID {
-			c.fault(fmt.Sprintf("%s stands below %s already", parent.key.Ref, ref), path...)
+			c.fault(p, fmt.Sprintf("%s stands below %s already", parent.key.Ref, ref))
 			return
 		}
 		at = t.slot(parent.key.Org, carillon.Ref{Kind: ref.Kind, ID: id})
@@ -395,7 +394,7 @@ func (t *transaction) checkAbove(c *checker, ref carillon.Ref, parent *slot, n i
 			return
 		}
 	}
-	c.fault(fmt.Sprintf("stands below more than %d others", t.ledger.limits.Ancestors), path...)
+	c.fault(p, fmt.Sprintf("stands below more than %d others", t.ledger.limits.Ancestors))
 }
 
 func sameEntity(t *table, a, b members) bool {
@@ -415,7 +414,7 @@ func (t *transaction) checkCustoms(c *checker, org string, tab *table, changed [
 		}
 	}
 	if n := len(splitCustoms(after[tab.custom])); n > maxCustomFields {
-		c.fault(fmt.Sprintf("must have at most %d custom fields, would have %d", maxCustomFields, n), name)
+		c.fault(at(name), fmt.Sprintf("must have at most %d custom fields, would have %d", maxCustomFields, n))
 	}
 }
 
