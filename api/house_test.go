@@ -25,6 +25,7 @@ import (
 	"carillon/access"
 	"carillon/api"
 	"carillon/deliver"
+	"carillon/deliver/webhook"
 	"carillon/dialect"
 	"carillon/dialect/platform"
 	"carillon/ledger"
@@ -35,13 +36,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// house is a real server: SQLite, ledger, gate and API; deliveries are only ordered, not made.
+// house is a real server: SQLite, ledger, delivery to webhooks, gate and API.
 type house struct {
 	t        testing.TB
 	url      string
 	store    *sqlstore.Store
 	gate     *access.Gate
-	desk     *desk
 	stop     func() // as on SIGTERM
 	client   *http.Client
 	spec     routers.Router
@@ -60,16 +60,22 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	must(t, err)
 	book, err := ledger.New(ledger.Config{Store: archive, Logger: log})
 	must(t, err)
+	dialects := map[string]dialect.Dialect{platform.Name: platform.New()}
+	sender := webhook.New(webhook.Config{AllowPrivate: true, Timeout: 5 * time.Second})
+	engine, err := deliver.New(deliver.Config{
+		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open}, Logger: log,
+	})
+	must(t, err)
 	running, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = book.Run(running) })
+	work.Go(func() { _ = engine.Run(running) })
 	h := &house{t: t, store: archive, gate: access.New(archive, access.Options{Dev: true}), keys: map[string]string{}}
-	h.desk = &desk{store: archive}
 	stopping := make(chan struct{})
 	h.stop = sync.OnceFunc(func() { close(stopping) })
 	config := api.Config{
-		Store: archive, Ledger: book, Desk: h.desk, Gate: h.gate, Logger: log, Version: "test", Stopping: stopping,
-		Dialects: map[string]dialect.Dialect{platform.Name: platform.New()},
+		Store: archive, Ledger: book, Desk: engine, Dialects: dialects, Gate: h.gate, Logger: log, Version: "test",
+		Stopping: stopping,
 	}
 	for _, c := range change {
 		c(&config)
@@ -304,123 +310,4 @@ type testWriter struct{ t testing.TB }
 func (w testWriter) Write(p []byte) (int, error) {
 	w.t.Log(strings.TrimSpace(string(p)))
 	return len(p), nil
-}
-
-// desk keeps subscriptions in the store and remembers what it was asked to do.
-type desk struct {
-	store *sqlstore.Store
-	mu    sync.Mutex
-	acts  []string
-}
-
-func (d *desk) note(format string, args ...any) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.acts = append(d.acts, fmt.Sprintf(format, args...))
-}
-
-func (d *desk) noted() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	acts := d.acts
-	d.acts = nil
-	return acts
-}
-
-func (d *desk) put(ctx context.Context, s *carillon.Subscription) error {
-	return d.store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.PutSubscription(ctx, s) })
-}
-
-func (d *desk) Create(ctx context.Context, s *carillon.Subscription) error {
-	if s.Sink.URL == "" {
-		return carillon.Invalid("/sink/url", "must be named")
-	}
-	s.ID, s.Secrets = carillon.NewID("sub"), []string{"whsec_" + strings.Repeat("A", 32)}
-	s.CreatedAt = time.Now().UTC().Truncate(time.Millisecond)
-	s.UpdatedAt = s.CreatedAt
-	d.note("create")
-	return d.put(ctx, s)
-}
-
-func (d *desk) Update(ctx context.Context, s *carillon.Subscription) error {
-	if s.Sink.URL == "" {
-		return carillon.Invalid("/sink/url", "must be named")
-	}
-	d.note("update")
-	return d.put(ctx, s)
-}
-
-func (d *desk) Delete(ctx context.Context, org, id string) error {
-	d.note("delete")
-	return d.store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.DeleteSubscription(ctx, org, id) })
-}
-
-func (d *desk) change(ctx context.Context, org, id string, fn func(s *carillon.Subscription)) error {
-	s, err := d.store.Subscription(ctx, org, id)
-	if err != nil {
-		return err
-	}
-	fn(s)
-	return d.put(ctx, s)
-}
-
-func (d *desk) Pause(ctx context.Context, org, id string) error {
-	return d.change(ctx, org, id, func(s *carillon.Subscription) { s.Paused = true })
-}
-
-func (d *desk) Resume(ctx context.Context, org, id string) error {
-	return d.change(ctx, org, id, func(s *carillon.Subscription) { s.Paused = false })
-}
-
-func (d *desk) RotateSecret(ctx context.Context, org, id string) (*carillon.Subscription, error) {
-	err := d.change(ctx, org, id, func(s *carillon.Subscription) {
-		s.Secrets = []string{"whsec_" + strings.Repeat("B", 32), s.Secrets[0]}
-		s.SecretExpiresAt = time.Now().Add(24 * time.Hour).UTC()
-	})
-	if err != nil {
-		return nil, err
-	}
-	return d.store.Subscription(ctx, org, id)
-}
-
-func (d *desk) Test(ctx context.Context, org, id string) (*carillon.Attempt, error) {
-	if _, err := d.store.Subscription(ctx, org, id); err != nil {
-		return nil, err
-	}
-	return &carillon.Attempt{Org: org, Subscription: id, EventID: "test_1", EventType: "account:updated", Number: 1, At: time.Now(), Outcome: carillon.OutcomeRetry, Status: 500, Error: "answered 500", Response: "\xff\x00no"}, nil
-}
-
-func (d *desk) Replay(ctx context.Context, org, id string, from, to int64) error {
-	if _, err := d.store.Subscription(ctx, org, id); err != nil {
-		return err
-	}
-	d.note("replay %d %d", from, to)
-	return nil
-}
-
-func (d *desk) ReplayDeadLetters(ctx context.Context, org, id string, ids []string) (int, error) {
-	if _, err := d.store.Subscription(ctx, org, id); err != nil {
-		return 0, err
-	}
-	d.note("replay letters %v", ids)
-	return len(ids), nil
-}
-
-func (d *desk) Status(ctx context.Context, org, id string) (deliver.Status, error) {
-	s, err := d.store.Subscription(ctx, org, id)
-	if err != nil {
-		return deliver.Status{}, err
-	}
-	state := carillon.StateActive
-	if s.Paused {
-		state = carillon.StatePaused
-	}
-	return deliver.Status{State: state, Cursor: 3, Lag: 2, Delivered: 7}, nil
-}
-
-func (d *desk) Attempts(ctx context.Context, org, id string, limit int) ([]*carillon.Attempt, error) {
-	if _, err := d.store.Subscription(ctx, org, id); err != nil {
-		return nil, err
-	}
-	return d.store.Attempts(ctx, org, id, time.Time{}, limit)
 }

@@ -96,14 +96,14 @@ type Replay struct {
 	To   int64 `json:"toSeq"`
 }
 
-// Start is where a new subscription begins: a word, or the seq after which.
+// Start is where a new subscription begins: a word, or the seq of the first change to be told.
 type Start carillon.Start
 
 // Schema describes both forms.
 func (Start) Schema(huma.Registry) *huma.Schema {
 	zero := 0.0
 	return &huma.Schema{
-		Description: "now (by default), beginning, snapshot (what exists, then what happens), or the seq of the change after which to begin",
+		Description: "now (by default), beginning, snapshot (what exists, then what happens), or the seq of the change to begin with",
 		OneOf: []*huma.Schema{
 			{Type: huma.TypeString, Pattern: `^(now|beginning|snapshot|[0-9]{1,18})$`},
 			{Type: huma.TypeInteger, Format: "int64", Minimum: &zero},
@@ -140,6 +140,11 @@ func (s *Start) UnmarshalJSON(data []byte) error {
 	}
 	*s = Start{Mode: carillon.StartSeq, Seq: seq}
 	return nil
+}
+
+// same reports whether both are written alike.
+func (s Start) same(t Start) bool {
+	return s.Mode == t.Mode && (s.Mode != carillon.StartSeq || s.Seq == t.Seq)
 }
 
 // mask stands for a secret that is not shown.
@@ -369,7 +374,7 @@ func (s *server) patchSubscription(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if in.Start != nil && carillon.Start(*in.Start) != sub.Start {
+	if in.Start != nil && !in.Start.same(Start(sub.Start)) {
 		return carillon.Invalid("/start", "cannot be changed; use replay")
 	}
 	changed := *sub
