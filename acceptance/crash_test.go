@@ -3,6 +3,7 @@ package acceptance_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,7 @@ func openArchive(t *testing.T, dir string) *sqlstore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive, err := sqlstore.OpenSQLite(context.Background(), sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: v})
+	archive, err := sqlstore.OpenSQLite(context.Background(), sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: v, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func bytesPerChange(t *testing.T, subscriptions int) float64 {
 		ids = append(ids, made.ID)
 	}
 	// One round first, so that what exists once per subscription is there before the measuring begins.
-	const changes = 3000
+	const changes = 1200
 	round := func(salt int64) int64 {
 		if err := s.tryBatch(changes, 100, salt); err != nil {
 			t.Fatal(err)
