@@ -149,7 +149,7 @@ func (t *teller) catchUp(ctx context.Context) error {
 				if err != nil {
 					return fmt.Errorf("encode event %d of change %d: %w", e.Index, c.Seq, err)
 				}
-				t.tell(e, message.Body)
+				t.tell(e, &message)
 				if t.out.Len() >= streamBuffer {
 					if err := t.flush(); err != nil {
 						return err
@@ -172,13 +172,18 @@ func (t *teller) catchUp(ctx context.Context) error {
 // streamBuffer is how many bytes a stream gathers before it writes.
 const streamBuffer = 64 << 10
 
-// tell writes one event.
-func (t *teller) tell(e placed, body []byte) {
+// tell writes one event. Beside the standard's fields it names the message's id and lane, which a webhook carries in its
+// headers; readers that do not know these fields pass over them (WHATWG HTML §9.2.6).
+func (t *teller) tell(e placed, m *carillon.Message) {
 	t.out.WriteString("id: ")
 	t.out.WriteString(formatPosition(e.after))
 	t.out.WriteString("\nevent: ")
 	t.out.WriteString(e.Type)
-	for line := range bytes.SplitSeq(body, []byte{'\n'}) {
+	t.out.WriteString("\nmessage: ")
+	t.out.WriteString(m.ID)
+	t.out.WriteString("\nlane: ")
+	t.out.WriteString(m.Lane)
+	for line := range bytes.SplitSeq(m.Body, []byte{'\n'}) {
 		t.out.WriteString("\ndata: ")
 		t.out.Write(line)
 	}
