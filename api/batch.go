@@ -59,7 +59,7 @@ type line struct {
 // batch applies NDJSON lines in order while they arrive, and answers a line for each. The lines are read by one
 // goroutine and applied by this one; what is read ahead is bounded, so a slow store slows the sender.
 func (s *server) batch(w http.ResponseWriter, r *request) error {
-	if err := checkContentType(r.Request, typeNDJSON, "application/jsonl", typeJSON); err != nil {
+	if err := checkContentType(r.Request, typeNDJSON, typeJSONL); err != nil {
 		return err
 	}
 	actor, err := r.actor()
@@ -93,8 +93,8 @@ func (s *server) batch(w http.ResponseWriter, r *request) error {
 	err = group.Wait()
 	_ = connection.SetReadDeadline(time.Time{})
 	_ = connection.SetWriteDeadline(time.Time{})
-	if err != nil && r.Context().Err() == nil {
-		s.log.WarnContext(r.Context(), "batch ended early", "org", r.org(), "error", err)
+	if err != nil {
+		s.log.InfoContext(r.Context(), "batch ended early", "org", r.org(), "error", err)
 		panic(http.ErrAbortHandler) // the answer has begun: only a broken connection says that it is not whole
 	}
 	return nil

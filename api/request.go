@@ -191,6 +191,7 @@ const (
 	typeJSON       = "application/json"
 	typeMergePatch = "application/merge-patch+json"
 	typeNDJSON     = "application/x-ndjson"
+	typeJSONL      = "application/jsonl" // another name of the same
 )
 
 // checkContentType refuses bodies of another media type, charset or content encoding.

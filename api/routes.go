@@ -40,7 +40,7 @@ func (s *server) routes() []route {
 			asks(dialectParam).answersWith(200, ref("EventMessage"))},
 
 		{http.MethodPost, "/v1/batch", write, s.batch, true, op("Records", "batch", "Many writes, one a line, in order; a bad line fails alone").
-			hears(actorHeader).takes(ref("BatchLine"), typeNDJSON).answersAs(200, typeNDJSON, of[BatchResult](c))},
+			hears(actorHeader).takes(ref("BatchLine"), typeNDJSON, typeJSONL).answersAs(200, typeNDJSON, of[BatchResult](c))},
 
 		{http.MethodGet, "/v1/accounts/{id}/timeline", read, s.timeline, false, op("Records", "timeline", "What happened to an account, newest first").
 			asks(number("after", "what a page gave as next: the changes before that seq follow"), limitParam).
