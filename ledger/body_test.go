@@ -95,6 +95,7 @@ func TestFaultsNameMemberAndReason(t *testing.T) {
 			},
 		},
 		{carillon.KindAccount, `{"name":"a","a/b~c":1}`, []string{`/a~1b~0c: is not a member of account`}},
+		{carillon.KindAccount, `{"name":"a","` + strings.Repeat("é", 1000) + `":1}`, []string{"/" + strings.Repeat("é", 32) + "…: is not a member of account"}},
 		{carillon.KindAccount, `{"name":"a","tags":"x"}`, []string{`/tags: must be an array of strings, is a string`}},
 		{carillon.KindAccount, `{"name":"a","tags":["x",{},null]}`, []string{`/tags/1: must be a string, is an object`, `/tags/2: must be a string, is null`}},
 		{carillon.KindAccount, `{"name":"a","tags":` + many(10_001, `"x"`) + `}`, []string{`/tags: must have at most 10000 elements`}},

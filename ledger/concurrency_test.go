@@ -34,6 +34,14 @@ type countedTx struct {
 	store *counted
 }
 
+// Referrers breaks down over the poisonous record, as a mistake of ours would.
+func (t *countedTx) Referrers(ctx context.Context, org string, kind carillon.Kind, id string, limit int) ([]store.Referrer, error) {
+	if id == t.store.poison {
+		panic("no way to delete this")
+	}
+	return t.Tx.Referrers(ctx, org, kind, id, limit)
+}
+
 func (t *countedTx) PutRecords(ctx context.Context, records []store.RecordWrite) error {
 	for _, r := range records {
 		if r.ID == t.store.poison {
@@ -136,6 +144,29 @@ func TestAnEntryThatCannotBeStoredTakesNobodyWithIt(t *testing.T) {
 	}
 	if changes := d.since(0); len(changes) != 9 || changes[8].Seq != 9 || changes[8].ID != "acc_9" {
 		t.Errorf("the log has %d changes", len(changes))
+	}
+}
+
+func TestAMistakeOfOursFailsOneEntry(t *testing.T) {
+	s := &counted{Store: openStore(t)}
+	d := openDeskOn(t, s, ledger.Limits{})
+	d.account("acc_1")
+	d.account("acc_2")
+	s.poison = "acc_1"
+	entry := func(writes ...ledger.Write) ledger.Entry {
+		return ledger.Entry{Org: d.org, Origin: "api", Writes: writes}
+	}
+	replies := d.ApplyAll(t.Context(), []ledger.Entry{
+		entry(write(ledger.Patch, carillon.KindAccount, "acc_2", `{"size":"1"}`)),
+		entry(write(ledger.Patch, carillon.KindAccount, "acc_2", `{"size":"2"}`), write(ledger.Delete, carillon.KindAccount, "acc_1", ``)),
+		entry(write(ledger.Patch, carillon.KindAccount, "acc_2", `{"domain":"x"}`)),
+	})
+	if replies[0].Err != nil || carillon.ErrorCode(replies[1].Err) != carillon.CodeInternal || replies[2].Err != nil {
+		t.Errorf("replies are %v", replies)
+	}
+	d.expect(2, "updated account acc_2 +size", "updated account acc_2 +domain")
+	if got := member(t, d.record(ref(carillon.KindAccount, "acc_2")).Data, "size"); got != `"1"` {
+		t.Errorf("size is %s", got)
 	}
 }
 

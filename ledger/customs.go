@@ -31,7 +31,7 @@ func (c *checker) customs(raw []byte, name string) []custom {
 			return nil
 		}
 		if !validUID(uid) {
-			c.fault(at(name, uid[:min(len(uid), maxQuotedNameLength)]), uidReason)
+			c.fault(at(name, abridge(uid)), uidReason)
 			continue
 		}
 		list = append(list, custom{uid: uid, values: c.customValues(values, name, uid)})

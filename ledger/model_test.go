@@ -291,7 +291,11 @@ func drawWrite(t *rapid.T, versions func(carillon.Ref) int64) ledger.Write {
 			body[name] = value
 		}
 	}
-	w.Data, _ = json.Marshal(body)
+	data, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Data = data
 	return w
 }
 

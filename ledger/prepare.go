@@ -75,8 +75,12 @@ func (l *Ledger) checkEntry(e *Entry) error {
 		}
 	}
 	for _, part := range []struct{ member, value string }{
-		{"Idempotency-Key", e.Key}, {"scope", e.Scope}, {"origin", e.Origin},
-		{"actor/id", e.Actor.ID}, {"actor/type", e.Actor.Type}, {"actor/email", e.Actor.Email},
+		{"Idempotency-Key", e.Key},
+		{"scope", e.Scope},
+		{"origin", e.Origin},
+		{"actor/id", e.Actor.ID},
+		{"actor/type", e.Actor.Type},
+		{"actor/email", e.Actor.Email},
 	} {
 		if part.value == "" {
 			continue
@@ -142,7 +146,7 @@ func (l *Ledger) prepareBody(w *write, actor carillon.Actor) error {
 		n, ok := carillon.FieldNumber(t.kind, string(name))
 		if !ok {
 			if s := string(name); s != "version" && s != "number" { // the API answers with them and takes them back
-				c.fault(at(text(rawName)), unknown(text(rawName), string(t.kind), t.fields))
+				c.fault(at(abridge(text(rawName))), unknown(text(rawName), string(t.kind), t.fields))
 			}
 			continue
 		}

@@ -208,6 +208,7 @@ func TestCommentsBelongToTheirRecord(t *testing.T) {
 		return ledger.Write{Op: op, Ref: ref(carillon.KindComment, id), On: on, Data: []byte(body)}
 	}
 	build := func(t *testing.T) *desk {
+		t.Helper()
 		d := openDesk(t)
 		d.account("acc_1")
 		d.account("acc_2")

@@ -31,10 +31,10 @@ type transaction struct {
 	remembered map[store.RememberedKey]*store.Remembered
 	remember   []*store.Remembered
 
-	// What it takes to undo the entry under way.
-	journal []undo
-	heads   map[string]store.Head
-	undone  int // length of changes when the entry began
+	// What it takes to undo the entry under way: slots as they were, and its org's head and the length of changes when it began.
+	journal     []undo
+	headBefore  store.Head
+	changesDone int
 }
 
 // org is an org's counters and time in this transaction.
@@ -72,7 +72,6 @@ func (l *Ledger) begin(ctx context.Context, tx store.Tx, entries []*entry) (*tra
 		orgs:     map[string]*org{},
 		slots:    make(map[store.RecordKey]*slot, 2*len(entries)),
 		incoming: map[store.RecordKey]map[*slot]bool{},
-		heads:    map[string]store.Head{},
 	}
 	var keys []store.RecordKey
 	var repeats []store.RememberedKey
@@ -170,10 +169,7 @@ func (t *transaction) membersOf(s *slot) members {
 
 // settle does one entry: all of it, or nothing and an error.
 func (t *transaction) settle(e *entry) (result Result, err error) {
-	for name, o := range t.orgs {
-		t.heads[name] = o.head
-	}
-	t.journal, t.undone = t.journal[:0], len(t.changes)
+	t.journal, t.headBefore, t.changesDone = t.journal[:0], t.orgs[e.Org].head, len(t.changes)
 	defer func() {
 		if r := recover(); r != nil {
 			// A mistake of ours that one entry brings to light must not take the desk down with everybody's writes.
@@ -181,7 +177,7 @@ func (t *transaction) settle(e *entry) (result Result, err error) {
 			result, err = Result{}, fmt.Errorf("apply entry: panic: %v", r)
 		}
 		if err != nil {
-			t.undo()
+			t.undo(e.Org)
 		}
 	}()
 	if e.Key != "" {
@@ -205,16 +201,14 @@ func (t *transaction) settle(e *entry) (result Result, err error) {
 }
 
 // undo takes back what the entry under way has done.
-func (t *transaction) undo() {
+func (t *transaction) undo(org string) {
 	for _, u := range slices.Backward(t.journal) {
 		t.unindex(u.slot)
 		*u.slot = u.was
 		t.index(u.slot)
 	}
-	t.changes = t.changes[:t.undone]
-	for name, o := range t.orgs {
-		o.head = t.heads[name]
-	}
+	t.changes = t.changes[:t.changesDone]
+	t.orgs[org].head = t.headBefore
 }
 
 // put makes the slot's record what the change says, and appends the change with the next seq.

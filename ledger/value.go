@@ -189,10 +189,8 @@ func checkText(raw []byte, limit int, lines bool) (reason string) {
 	content := raw[1 : len(raw)-1]
 	plain := bytes.IndexByte(content, '\\') < 0
 	if len(content) > limit {
-		n := 0
-		if plain {
-			n = utf8.RuneCount(content)
-		} else {
+		n := utf8.RuneCount(content)
+		if !plain {
 			n = utf8.RuneCountInString(text(raw))
 		}
 		if n > limit {
@@ -337,7 +335,7 @@ func (c *checker) object(f *carillon.Field, raw []byte, p path) []byte {
 		n := slices.IndexFunc(f.Members, func(m carillon.Field) bool { return string(name[1:len(name)-1]) == m.Name })
 		if n < 0 {
 			good = false
-			c.fault(p.below(text(name)), unknown(text(name), f.Name, f.Members))
+			c.fault(p.below(abridge(text(name))), unknown(text(name), f.Name, f.Members))
 			continue
 		}
 		canonical, last = canonical && n > last, n
@@ -431,9 +429,19 @@ func inOrder(raw []byte) bool {
 	return true
 }
 
+// abridge keeps names that strangers made up from filling the answer.
+func abridge(name string) string {
+	for i := range name {
+		if i >= maxQuotedNameLength {
+			return name[:i] + "…"
+		}
+	}
+	return name
+}
+
 // unknown says that name is none of the fields, and which it may have meant.
 func unknown(name, of string, fields []carillon.Field) string {
-	if utf8.RuneCountInString(name) > maxQuotedNameLength {
+	if len(name) > maxQuotedNameLength {
 		return "is not a member of " + of
 	}
 	best, distance := "", 3
