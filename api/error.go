@@ -110,7 +110,7 @@ func (e methodError) Unwrap() error { return e.cause }
 
 // writeProblem answers err. It is the only place where an error becomes an HTTP answer.
 func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
-	requestID := w.Header().Get("X-Request-Id")
+	requestID := w.Header().Get(requestIDHeader)
 	p, unknown := problemOf(err, requestID)
 	if unknown {
 		s.log.LogAttrs(r.Context(), slog.LevelError, "request failed",

@@ -116,15 +116,24 @@ func (a *answer) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
+const requestIDHeader = "X-Request-Id"
+
+// everyAnswer are headers that every answer begins with; a handler may set others in their place. The values are shared.
+var everyAnswer = http.Header{
+	"X-Content-Type-Options":  {"nosniff"},
+	"Cache-Control":           {"no-store"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+}
+
 // ServeHTTP answers every request: it names it, guards against panics and tells Observe.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &answer{ResponseWriter: w}
 	h := w.Header()
-	h.Set("X-Request-Id", requestID(r))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+	for name, value := range everyAnswer {
+		h[name] = value
+	}
+	h[requestIDHeader] = []string{requestID(r)}
 	started := time.Now()
 	defer func() {
 		if s.observe != nil {
@@ -158,7 +167,7 @@ func (s *server) recoverPanic(a *answer, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelError, "handler panicked",
-		slog.String("request", a.Header().Get("X-Request-Id")), slog.String("route", a.route), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+		slog.String("request", a.Header().Get(requestIDHeader)), slog.String("route", a.route), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -167,7 +176,7 @@ func (s *server) recoverPanic(a *answer, r *http.Request) {
 
 // requestID takes the caller's X-Request-Id if it is 1 to 64 letters, digits, - _ . or else makes one.
 func requestID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
+	id := r.Header.Get(requestIDHeader)
 	if id == "" || len(id) > 64 || !carillon.ValidID(id) {
 		return "req_" + hex(rand.Uint64())
 	}
