@@ -127,7 +127,7 @@ func TestCrash(t *testing.T) {
 	for k := range *kills {
 		goal := written.count() + *updates/(*kills+2)
 		for written.count() < goal && left.Load() > 0 {
-			time.Sleep(time.Millisecond) // between two looks, not for luck
+			<-time.After(time.Millisecond) // between two looks
 		}
 		s := current.Load()
 		s.kill()

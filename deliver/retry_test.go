@@ -85,7 +85,7 @@ func TestTheCircuit(t *testing.T) {
 			c.failed("a", now, true)
 			at := c.probeAt
 			c.failed("b", now, false)
-			if c.probeAt != at {
+			if !c.probeAt.Equal(at) {
 				t.Error("a straggler moved the probe")
 			}
 			if wait := at.Sub(now); wait <= last {

@@ -125,13 +125,10 @@ func (r *runner) run(ctx context.Context, grace time.Duration) {
 	defer cancel()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for {
-		if ctx.Err() != nil {
-			break
-		}
+	for ctx.Err() == nil {
 		r.read(ctx)
-		r.wakeDue(time.Now())
-		r.dispatch(time.Now())
+		r.wakeDue(time.Now())  //nolint:contextcheck // sends and loads outlive the order to stop: they have sendCtx
+		r.dispatch(time.Now()) //nolint:contextcheck // the same
 		r.save(ctx, time.Now())
 		r.publish()
 
@@ -147,7 +144,7 @@ func (r *runner) run(ctx context.Context, grace time.Duration) {
 			r.drain()
 		}
 	}
-	r.stop(cancel, grace)
+	r.stop(context.WithoutCancel(ctx), cancel, grace)
 }
 
 // drain does what has come back meanwhile, so that many answers cost one round of the loop.
@@ -162,7 +159,7 @@ func (r *runner) drain() {
 	}
 }
 
-func (r *runner) stop(cancel context.CancelFunc, grace time.Duration) {
+func (r *runner) stop(ctx context.Context, cancel context.CancelFunc, grace time.Duration) {
 	r.stopping = true
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
@@ -174,7 +171,7 @@ func (r *runner) stop(cancel context.CancelFunc, grace time.Duration) {
 			cancel()
 		}
 	}
-	r.saveNow()
+	r.saveNow(ctx)
 	r.publish()
 	if err := r.sink.Close(); err != nil {
 		r.log.Warn("close the sink", "error", err)

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -52,7 +53,8 @@ func (e *Engine) Create(ctx context.Context, s *carillon.Subscription) error {
 	if err != nil {
 		return err
 	}
-	defer e.alone(s.ID)()
+	unlock := e.alone(s.ID)
+	defer unlock()
 	return e.start(ctx, clone(s))
 }
 
@@ -70,7 +72,8 @@ func (e *Engine) change(ctx context.Context, org, id string, alter func(ctx cont
 	if _, err := e.store.Subscription(ctx, org, id); err != nil {
 		return nil, err
 	}
-	defer e.alone(id)()
+	unlock := e.alone(id)
+	defer unlock()
 	ctx = context.WithoutCancel(ctx) // once it is stopped it must be started again
 	e.halt(id)
 	var changed *carillon.Subscription
@@ -86,16 +89,14 @@ func (e *Engine) change(ctx context.Context, org, id string, alter func(ctx cont
 		changed = s
 		return tx.PutSubscription(ctx, s)
 	})
-	now, readErr := changed, error(nil)
 	if err != nil {
-		if now, readErr = e.store.Subscription(ctx, org, id); readErr != nil {
-			return nil, err
+		// Nothing was altered: it goes on as it was.
+		if s, readErr := e.store.Subscription(ctx, org, id); readErr == nil {
+			err = errors.Join(err, e.start(ctx, s))
 		}
+		return nil, err
 	}
-	if startErr := e.start(ctx, clone(now)); err == nil {
-		err = startErr
-	}
-	return changed, err
+	return changed, e.start(ctx, clone(changed))
 }
 
 // Update implements Desk.
@@ -136,7 +137,8 @@ func (e *Engine) Delete(ctx context.Context, org, id string) error {
 	if _, err := e.store.Subscription(ctx, org, id); err != nil {
 		return err
 	}
-	defer e.alone(id)()
+	unlock := e.alone(id)
+	defer unlock()
 	e.halt(id)
 	return e.store.Update(context.WithoutCancel(ctx), func(ctx context.Context, tx store.Tx) error {
 		return tx.DeleteSubscription(ctx, org, id)
@@ -264,7 +266,7 @@ func (e *Engine) Test(ctx context.Context, org, id string) (*carillon.Attempt, e
 	if err != nil {
 		return nil, err
 	}
-	defer p.sink.Close()
+	defer p.sink.Close() //nolint:errcheck // the answer to the test is what counts
 	change, event, err := p.testEvent(time.Now())
 	if err != nil {
 		return nil, err
