@@ -286,10 +286,9 @@ func (e *Engine) start(ctx context.Context, s *carillon.Subscription) error {
 	if !e.running {
 		return p.sink.Close()
 	}
-	//nolint:contextcheck // a runner lives as long as the engine, not as the request that started it
 	runCtx, stop := context.WithCancel(e.runCtx)
 	e.runners[s.ID] = &running{runner: r, stop: stop}
-	go r.run(runCtx, e.grace)
+	go r.run(runCtx, e.grace) //nolint:contextcheck // it lives as long as the engine, not as the request that started it
 	return nil
 }
 
