@@ -67,7 +67,7 @@ func TestAStreamThatBreaksLeavesNothingOutAndRepeatsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		envelope, err := e.Envelope()
-		if err != nil || envelope.EventType != e.Type {
+		if err != nil || envelope.EventType != e.Type || envelope.EventID != e.ID || !strings.HasPrefix(e.Lane, "acc_") {
 			t.Fatalf("event %+v: %v", e, err)
 		}
 		switch {

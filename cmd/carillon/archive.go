@@ -28,10 +28,7 @@ type dataFlags struct {
 
 // openArchive opens the store, for a server or beside one.
 func (f dataFlags) openArchive(ctx context.Context, log *slog.Logger) (*sqlstore.Store, error) {
-	if f.DatabaseURL != "" {
-		return nil, wrongUsage("--database-url: this version keeps its archive in SQLite only; leave it out and name a directory with --data")
-	}
-	if err := f.makeDirectory(); err != nil {
+	if err := f.prepare(); err != nil {
 		return nil, err
 	}
 	sealer, err := f.openVault()
@@ -50,7 +47,11 @@ func (f dataFlags) openVault() (*vault.Vault, error) {
 	return vault.Open(filepath.Join(f.Data, keysetFile))
 }
 
-func (f dataFlags) makeDirectory() error {
+// prepare makes the data directory.
+func (f dataFlags) prepare() error {
+	if f.DatabaseURL != "" {
+		return wrongUsage("--database-url: this version keeps its archive in SQLite only; leave it out and name a directory with --data")
+	}
 	if err := os.MkdirAll(f.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
@@ -59,7 +60,7 @@ func (f dataFlags) makeDirectory() error {
 
 // lock keeps a second server off the directory: two would deliver everything twice.
 func (f dataFlags) lock() (unlock func(), err error) {
-	if err := f.makeDirectory(); err != nil {
+	if err := f.prepare(); err != nil {
 		return nil, err
 	}
 	file, err := os.OpenFile(filepath.Join(f.Data, lockFile), os.O_CREATE|os.O_RDWR, 0o600)

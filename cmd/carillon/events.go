@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -104,6 +105,9 @@ func (c *eventsTailCmd) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
+	if err := beginStream(ctx, d, api); err != nil {
+		return err
+	}
 	n := 0
 	for e, err := range api.Stream(ctx, streamFrom(c.query(), c.After)) {
 		if err != nil {
@@ -115,6 +119,19 @@ func (c *eventsTailCmd) Run(ctx context.Context, d *desk) error {
 		if n++; n == c.Max {
 			break
 		}
+	}
+	return nil
+}
+
+// beginStream fails if the server cannot be reached now; later it is waited for, and the wait is told.
+func beginStream(ctx context.Context, d *desk, api *client.Client) error {
+	if _, err := api.Do(ctx, http.MethodGet, "/healthz", nil, nil); err != nil {
+		return err
+	}
+	backoff := api.Backoff
+	api.Backoff = func(n int) time.Duration {
+		fmt.Fprintf(d.stderr, "the connection to %s was lost; connecting again\n", api.BaseURL())
+		return backoff(n)
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ func (c *listenCmd) Run(ctx context.Context, d *desk) error {
 		}
 		fmt.Fprintf(d.stderr, "forwarding to %s, signed with %s\n", c.ForwardTo, to.secret)
 	}
+	if err := beginStream(ctx, d, api); err != nil {
+		return err
+	}
 	fmt.Fprintf(d.stderr, "listening to %s; Ctrl-C ends\n", api.BaseURL())
 	n := 0
 	for e, err := range api.Stream(ctx, streamFrom(c.query(), c.After)) {
