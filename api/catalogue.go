@@ -80,6 +80,9 @@ func (s *server) docs() handler {
 	return func(w http.ResponseWriter, r *request) error {
 		// Swagger UI starts itself by a script inside its page.
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'")
+		if r.PathValue("asset") != "" {
+			w.Header().Set("Cache-Control", "public, max-age=3600")
+		}
 		page.ServeHTTP(w, r.Request)
 		return nil
 	}

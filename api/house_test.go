@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,7 +35,39 @@ import (
 	"carillon/vault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(covered{m}) }
+
+// covered runs the tests and then asks that every operation of the document was answered with success at least once, so
+// that none of it is unproven.
+type covered struct{ *testing.M }
+
+func (c covered) Run() int {
+	code := c.M.Run()
+	if code != 0 || flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" {
+		return code
+	}
+	proven.mu.Lock()
+	defer proven.mu.Unlock()
+	for operation, done := range proven.operations {
+		if !done {
+			fmt.Printf("no test had success with %s\n", operation)
+			code = 1
+		}
+	}
+	return code
+}
+
+// proven are the operations of the document and whether an exchange that had success was checked against it.
+var proven = struct {
+	mu         sync.Mutex
+	operations map[string]bool
+}{operations: map[string]bool{}}
+
+func prove(method, path string) {
+	proven.mu.Lock()
+	defer proven.mu.Unlock()
+	proven.operations[method+" "+path] = true
+}
 
 // house is a real server: SQLite, ledger, delivery to webhooks, gate and API.
 type house struct {
@@ -105,6 +138,15 @@ func (h *house) readDocument() {
 	must(h.t, err)
 	h.spec, err = legacy.NewRouter(h.document)
 	must(h.t, err)
+	proven.mu.Lock()
+	defer proven.mu.Unlock()
+	for path, item := range h.document.Paths.Map() {
+		for method := range item.Operations() {
+			if !proven.operations[method+" "+path] {
+				proven.operations[method+" "+path] = false
+			}
+		}
+	}
 }
 
 // key gives a secret of an org with a right.
@@ -241,6 +283,11 @@ func (h *house) check(req *http.Request, body string, a answer) {
 		}
 		return
 	}
+	defer func() {
+		if a.status < 400 && !h.t.Failed() {
+			prove(route.Method, route.Path)
+		}
+	}()
 	input := &openapi3filter.RequestValidationInput{
 		Request: again, PathParams: params, Route: route,
 		Options: &openapi3filter.Options{

@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +119,9 @@ func TestEveryKindGoesThroughItsOwnRoutes(t *testing.T) {
 	h := open(t)
 	h.do(http.MethodPut, "/v1/accounts/acc_1", `{"name":"One"}`).want(201)
 	h.do(http.MethodPut, "/v1/accounts/acc_2", `{"name":"Two"}`).want(201)
+	h.do(http.MethodPut, "/v1/activities/act_1", `{"accountId":"acc_1","title":"T","activityType":"CALL"}`).want(201)
+	h.do(http.MethodPut, "/v1/notes/note_1", `{"accountId":"acc_1","title":"T","content":"c"}`).want(201)
+	h.do(http.MethodPut, "/v1/tasks/task_1", `{"accountId":"acc_1","title":"T"}`).want(201)
 	for _, c := range []struct{ at, body, patch string }{
 		{"/v1/users", `{"name":"U","email":"u@example.com"}`, `{"jobTitle":"T"}`},
 		{"/v1/contacts", `{"firstName":"F","lastName":"L","email":"f@example.com","accountId":"acc_1"}`, `{"phone":"1"}`},
@@ -127,6 +131,9 @@ func TestEveryKindGoesThroughItsOwnRoutes(t *testing.T) {
 		{"/v1/tasks", `{"accountId":"acc_1","title":"T"}`, `{"priority":"High","dueDate":"2030-01-01T00:00:00Z"}`},
 		{"/v1/deals", `{"name":"D","amount":12.50}`, `{"stage":"Won"}`},
 		{"/v1/appointments", `{"title":"A","startAt":"2030-01-01T00:00:00Z","endAt":"2030-01-01T01:00:00Z"}`, `{"location":"here"}`},
+		{"/v1/activities/act_1/comments", `{"content":"c"}`, `{"content":"d"}`},
+		{"/v1/notes/note_1/comments", `{"content":"c"}`, `{"content":"d"}`},
+		{"/v1/tasks/task_1/comments", `{"content":"c"}`, `{"content":"d"}`},
 		{"/v1/custom/invoices", `{"name":"I","accountId":"acc_1","customFields":{"tier":["gold"]}}`, `{"customFields":{"tier":null,"size":["big"]}}`},
 	} {
 		created := h.do(http.MethodPost, c.at, c.body).want(201)
@@ -142,7 +149,7 @@ func TestEveryKindGoesThroughItsOwnRoutes(t *testing.T) {
 		if got := h.get(at).want(200); string(got.body) != string(changed.body) {
 			t.Errorf("sent back %s, got %s", changed.body, got.body)
 		}
-		if ids := h.page(c.at).ids; len(ids) != 1 {
+		if ids := h.page(c.at).ids; !slices.Contains(ids, created.member("id")) {
 			t.Errorf("%s lists %v", c.at, ids)
 		}
 		h.do(http.MethodDelete, at, "").want(204)
@@ -156,18 +163,21 @@ func TestCommentsBelongToOneRecord(t *testing.T) {
 	h.do(http.MethodPut, "/v1/notes/n_1", `{"accountId":"acc_1","title":"N","content":"c"}`).want(201)
 	h.do(http.MethodPut, "/v1/notes/n_2", `{"accountId":"acc_1","title":"N","content":"c"}`).want(201)
 	h.do(http.MethodPut, "/v1/tasks/t_1", `{"accountId":"acc_1","title":"T"}`).want(201)
+	h.do(http.MethodPut, "/v1/activities/a_1", `{"accountId":"acc_1","title":"T","activityType":"CALL"}`).want(201)
 
 	created := h.do(http.MethodPost, "/v1/notes/n_1/comments", `{"content":"hello"}`).want(201)
 	at := created.header.Get("Location")
 	if !strings.HasPrefix(at, "/v1/notes/n_1/comments/com_") || created.member("entityId") != "n_1" || created.member("accountId") != "acc_1" {
 		t.Errorf("Location %q: %s", at, created.body)
 	}
-	h.do(http.MethodPut, "/v1/tasks/t_1/comments/c_2", `{"content":"on the task"}`).want(201)
+	for _, on := range []string{"tasks/t_1", "notes/n_2", "activities/a_1"} {
+		h.do(http.MethodPut, "/v1/"+on+"/comments/c_"+on[:1], `{"content":"on it"}`).want(201)
+	}
 	h.do(http.MethodPatch, at, `{"content":"bye"}`).want(200)
 	if ids := h.page("/v1/notes/n_1/comments").ids; len(ids) != 1 {
 		t.Errorf("n_1 has %v", ids)
 	}
-	if ids := h.page("/v1/notes/n_2/comments").ids; len(ids) != 0 {
+	if ids := h.page("/v1/notes/n_2/comments").ids; len(ids) != 1 || ids[0] != "c_n" {
 		t.Errorf("n_2 has %v", ids)
 	}
 	before := h.state("dev")

@@ -211,7 +211,7 @@ func TestAccessNeedsAKeyWithTheRight(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/docs", "/schemas/platform/account:created.json"} {
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui.css", "/schemas/platform/account:created.json"} {
 		h.get(path, with{"Authorization": ""}).want(200)
 	}
 }

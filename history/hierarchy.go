@@ -20,9 +20,9 @@ const (
 type Hierarchy struct {
 	Account string `json:"account"`
 	// Nodes are the accounts, ordered by depth and id.
-	Nodes []Node `json:"nodes"`
+	Nodes []Node `json:"nodes" nullable:"false"`
 	// Links say who stands above whom.
-	Links []Link `json:"links"`
+	Links []Link `json:"links" nullable:"false"`
 	// Cut says that there is more than the bounds (500 accounts, 16 steps up and down) let show.
 	Cut bool `json:"cut"`
 }

@@ -30,9 +30,9 @@ type Entry struct {
 	// Label is what people call the record: its name, title, subject or e-mail.
 	Label string `json:"label,omitzero"`
 	// Changes are the members that an update changed; empty for a creation or deletion.
-	Changes []Change `json:"changes"`
+	Changes []Change `json:"changes" nullable:"false"`
 	// Events are the types of the events that the change means, in the order in which they are told.
-	Events []string `json:"events"`
+	Events []string `json:"events" nullable:"false"`
 }
 
 // Change is one member before and after.
