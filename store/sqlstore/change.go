@@ -64,55 +64,64 @@ func (r *reader) Changes(ctx context.Context, org string, q store.LogQuery) ([]*
 	if q.Limit < 1 {
 		return nil, fmt.Errorf("read log: limit %d is less than 1", q.Limit)
 	}
-	until := q.Until
-	if until == 0 {
-		until = math.MaxInt64
-	}
-	direction := "ASC"
-	if q.Descending {
-		direction = "DESC"
-	}
-	order := " ORDER BY seq " + direction + " LIMIT $4"
-	args := []any{org, q.After, until, q.Limit}
-	statement := "SELECT " + changeColumns + " FROM changes WHERE org = $1 AND "
-	const between = "seq > $2 AND seq <= $3"
-	switch {
-	case q.Ref != nil:
-		statement += "kind = $5 AND module = $6 AND record_id = $7 AND " + between
-		args = append(args, string(q.Ref.Kind), q.Ref.Module, q.Ref.ID)
-		if q.Lane != "" {
-			statement += " AND (lane = $8 OR previous_lane = $8)"
-			args = append(args, q.Lane)
-		}
-		statement += order
-	case q.Lane != "":
-		// Each half walks an index of its own and stops at the limit.
-		statement += "seq IN (" +
-			"SELECT seq FROM (SELECT seq FROM changes WHERE org = $1 AND lane = $5 AND " + between + order + ") AS here UNION ALL " +
-			"SELECT seq FROM (SELECT seq FROM changes WHERE org = $1 AND previous_lane = $5 AND " + between + order + ") AS gone)" + order
-		args = append(args, q.Lane)
-	default:
-		statement += between + order
-	}
+	changes, err := readLog(ctx, r.pool, org, q)
+	return changes, wrap("read log of org "+org, err)
+}
 
+func readLog(ctx context.Context, q querier, org string, l store.LogQuery) ([]*carillon.Change, error) {
+	statement, args := selectChanges(org, l)
 	var changes []*carillon.Change
 	size := 0
-	err := r.pool.each(ctx, func(row row) error {
+	err := q.each(ctx, func(row row) error {
 		c, err := scanChange(row)
 		if err != nil {
 			return err
 		}
 		size += len(c.Before) + len(c.After)
-		if q.MaxBytes > 0 && size > q.MaxBytes && len(changes) > 0 {
+		if l.MaxBytes > 0 && size > l.MaxBytes && len(changes) > 0 {
 			return errEnough
 		}
 		changes = append(changes, c)
 		return nil
 	}, statement, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read log of org %s: %w", org, err)
+		return nil, err
 	}
 	return changes, nil
+}
+
+// selectChanges writes the query. What two indexes have to answer is asked of each on its own, so that both stop at the limit.
+func selectChanges(org string, l store.LogQuery) (statement string, args []any) {
+	until, direction := l.Until, "ASC"
+	if until == 0 {
+		until = math.MaxInt64
+	}
+	if l.Descending {
+		direction = "DESC"
+	}
+	args = []any{org, l.After, until, l.Limit}
+	const span = "org = $1 AND seq > $2 AND seq <= $3"
+	order := " ORDER BY seq " + direction + " LIMIT $4"
+	part := func(condition, name string) string {
+		return "SELECT seq FROM (SELECT seq FROM changes WHERE " + span + " AND " + condition + order + ") AS " + name
+	}
+	statement = "SELECT " + changeColumns + " FROM changes WHERE " + span
+	switch {
+	case l.Ref != nil:
+		args = append(args, string(l.Ref.Kind), l.Ref.Module, l.Ref.ID)
+		const record = "kind = $5 AND module = $6 AND record_id = $7"
+		inLane := ""
+		if l.Lane != "" {
+			args = append(args, l.Lane)
+			inLane = " AND (lane = $8 OR previous_lane = $8)"
+		}
+		statement += " AND seq IN (" + part(record+" AND lane <> record_id"+inLane, "elsewhere") + " UNION ALL " +
+			part("lane = $7 AND "+record+inLane, "own") + ")"
+	case l.Lane != "":
+		args = append(args, l.Lane)
+		statement += " AND seq IN (" + part("lane = $5", "stayed") + " UNION ALL " + part("previous_lane = $5", "moved") + ")"
+	}
+	return statement + order, args
 }
 
 // Head is the seq of the newest change of the org.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,23 @@ func (q *queue) take() []*act {
 	}
 }
 
+// gather lets those who were just answered come again, if they are about to: together they cost one fsync, in two
+// alternating groups two. It stops as soon as nobody comes.
+func (q *queue) gather(last int) {
+	if last < 2 {
+		return
+	}
+	for range 4 {
+		q.mu.Lock()
+		n := len(q.acts)
+		q.mu.Unlock()
+		if n >= last {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -113,13 +131,18 @@ func (s *Store) commitAll() {
 			s.working.Go(s.commitAll)
 		}
 	}()
+	shared := 0 // acts in the last batch
 	for {
 		var acts []*act
 		if len(s.again) > 0 {
 			acts, s.again = s.again[:1], s.again[1:]
-		} else if acts = s.queue.take(); len(acts) == 0 {
-			ended = true
-			return
+		} else {
+			s.queue.gather(shared)
+			if acts = s.queue.take(); len(acts) == 0 {
+				ended = true
+				return
+			}
+			shared = len(acts)
 		}
 		s.commit(acts)
 		s.engine.committed(context.WithoutCancel(acts[0].ctx))

@@ -142,11 +142,11 @@ func writeRecord(ctx context.Context, s *session, key store.RecordKey, w *pendin
 	}
 	var touched int64
 	if !w.fresh {
-		// The usual write leaves the lane alone; not naming it here spares its index.
+		// The usual write leaves the lane alone, and so its index, which it must not search by either.
 		var err error
 		touched, err = s.exec(ctx, `UPDATE records SET number = $5, version = $6, seq = $7, data = $8, extra = $9,
 				created_at = $10, updated_at = $11
-			WHERE org = $1 AND kind = $2 AND module = $3 AND id = $4 AND lane = $12`,
+			WHERE org = $1 AND kind = $2 AND module = $3 AND id = $4 AND NOT lane <> $12`,
 			org, kind, module, id, r.Number, r.Version, r.Seq, text(r.Data), r.Extra,
 			toMillis(r.CreatedAt), toMillis(r.UpdatedAt), r.Lane)
 		if err != nil {

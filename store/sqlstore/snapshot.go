@@ -3,11 +3,13 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"time"
 
 	"carillon"
+	"carillon/store"
 )
 
 // RecordAsOf reads a record as it stood after change seq.
@@ -36,16 +38,17 @@ func asOf(ctx context.Context, q querier, org string, ref carillon.Ref, current 
 	if current != nil && current.Seq <= seq {
 		return current, nil
 	}
-	const ofRecord = "SELECT " + changeColumns + ` FROM changes
-		WHERE org = $1 AND kind = $2 AND module = $3 AND record_id = $4 AND `
-	args := []any{org, string(ref.Kind), ref.Module, ref.ID, seq}
-	c, ok, err := first(ctx, q, scanChange, ofRecord+"seq <= $5 ORDER BY seq DESC LIMIT 1", args...)
+	if seq < 1 {
+		return nil, nil
+	}
+	last, err := readLog(ctx, q, org, store.LogQuery{Ref: &ref, Until: seq, Descending: true, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return beforeLog(ctx, q, ofRecord+"seq > $5 ORDER BY seq LIMIT 1", args, current)
+	if len(last) == 0 {
+		return beforeLog(ctx, q, org, ref, current, seq)
 	}
+	c := last[0]
 	if c.Op == carillon.OpDeleted {
 		return nil, nil
 	}
@@ -59,31 +62,34 @@ func asOf(ctx context.Context, q querier, org string, ref carillon.Ref, current 
 	case current != nil && current.Number == c.Number:
 		rec.CreatedAt = current.CreatedAt
 	default:
-		rec.CreatedAt, err = createdBefore(ctx, q, args)
+		rec.CreatedAt, err = createdBefore(ctx, q, org, ref, seq)
 	}
 	return rec, err
 }
 
-// createdBefore is when the record that stood at the time of args' seq was created.
-func createdBefore(ctx context.Context, q querier, args []any) (time.Time, error) {
-	ms, ok, err := first(ctx, q, scanOne[int64], `SELECT time FROM changes
-		WHERE org = $1 AND kind = $2 AND module = $3 AND record_id = $4 AND seq <= $5 AND op = 'created'
-		ORDER BY seq DESC LIMIT 1`, args...)
-	if err != nil || !ok {
+// createdBefore is when the record that stood after change seq was created; the zero time if the log no longer tells.
+func createdBefore(ctx context.Context, q querier, org string, ref carillon.Ref, seq int64) (time.Time, error) {
+	ms, _, err := first(ctx, q, scanOne[sql.NullInt64], `SELECT max(time) FROM (
+			SELECT time FROM changes WHERE org = $1 AND kind = $2 AND module = $3 AND record_id = $4 AND lane <> record_id
+				AND seq <= $5 AND op = 'created'
+			UNION ALL
+			SELECT time FROM changes WHERE org = $1 AND lane = $4 AND kind = $2 AND module = $3 AND record_id = $4
+				AND seq <= $5 AND op = 'created') AS creations`,
+		org, string(ref.Kind), ref.Module, ref.ID, seq)
+	if err != nil || !ms.Valid {
 		return time.Time{}, err
 	}
-	return fromMillis(ms), nil
+	return fromMillis(ms.Int64), nil
 }
 
-// beforeLog gives a record as it stood before the first change of it that the log still has.
-func beforeLog(ctx context.Context, q querier, text string, args []any, current *carillon.Record) (*carillon.Record, error) {
-	c, ok, err := first(ctx, q, scanChange, text, args...)
-	if err != nil || !ok || c.Before == nil {
+// beforeLog gives a record as it stood before the first change of it that the log still has, if that came after seq.
+func beforeLog(ctx context.Context, q querier, org string, ref carillon.Ref, current *carillon.Record, seq int64) (*carillon.Record, error) {
+	next, err := readLog(ctx, q, org, store.LogQuery{Ref: &ref, After: seq, Limit: 1})
+	if err != nil || len(next) == 0 || next[0].Before == nil {
 		return nil, err
 	}
-	rec := &carillon.Record{
-		Org: c.Org, Ref: c.Ref, Number: c.Number, Version: c.Version - 1, Lane: c.Lane, Data: c.Before,
-	}
+	c := next[0]
+	rec := &carillon.Record{Org: org, Ref: ref, Number: c.Number, Version: c.Version - 1, Lane: c.Lane, Data: c.Before}
 	if c.Moved() {
 		rec.Lane = c.PreviousLane
 	}

@@ -50,12 +50,17 @@ func (o *Options) fill() error {
 	if o.Path == "" || o.Sealer == nil || o.Logger == nil {
 		return errors.New("open sqlite: Path, Sealer and Logger are required")
 	}
-	o.Readers = max(o.Readers, 0)
 	if o.Readers == 0 {
 		o.Readers = 4
 	}
 	if o.PageSize == 0 {
 		o.PageSize = 4096
+	}
+	if o.PageSize < 512 || o.PageSize > 65536 || o.PageSize&(o.PageSize-1) != 0 {
+		return fmt.Errorf("open sqlite: page size %d is no power of two from 512 to 65536", o.PageSize)
+	}
+	if o.Readers < 0 || o.CacheBytes < 0 || o.WALBytes < 0 || o.CheckpointEvery < 0 {
+		return errors.New("open sqlite: an option is negative")
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 16 << 20

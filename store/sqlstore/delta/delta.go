@@ -13,7 +13,7 @@ const minCopy = 6
 
 // window bounds how many pieces ahead an equal one is looked for, so that the time to make a script grows with the
 // documents' length only.
-const window = 24
+const window = 26
 
 var table = crc32.MakeTable(crc32.Castagnoli)
 
@@ -25,7 +25,11 @@ func Append(dst, target, source []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(target)))
 	dst = binary.BigEndian.AppendUint32(dst, crc32.Checksum(target, table))
 	w := writer{dst: dst, target: target, source: source}
-	w.compare()
+	head := commonPrefix(target, source)
+	tail := commonSuffix(target[head:], source[head:])
+	w.share(0, 0, head)
+	w.differ(head, len(target)-tail, head, len(source)-tail)
+	w.share(len(target)-tail, len(source)-tail, tail)
 	w.flush(len(target))
 	return w.dst
 }
@@ -93,48 +97,21 @@ type writer struct {
 	at             int // where the last copy ended in source
 }
 
-// compare walks both documents and tells the stretches they share.
-func (w *writer) compare() {
-	t, s := 0, 0
-	for {
-		n := commonPrefix(w.target[t:], w.source[s:])
-		w.share(t, s, n)
-		t, s = t+n, s+n
-		if t == len(w.target) || s == len(w.source) {
-			return
-		}
-		// What remains behind the common start often ends alike.
-		if n := commonSuffix(w.target[t:], w.source[s:]); n >= minCopy {
-			tail := writer{target: w.target[:len(w.target)-n], source: w.source[:len(w.source)-n]}
-			tail.dst, tail.done, tail.at = w.dst, w.done, w.at
-			tail.pieces(t, s)
-			w.dst, w.done, w.at = tail.dst, tail.done, tail.at
-			w.share(len(w.target)-n, len(w.source)-n, n)
-			return
-		}
-		w.pieces(t, s)
-		return
-	}
-}
-
-// pieces compares what begins at t and s piece by piece (members, as a rule): equal ones meet again after a difference.
-func (w *writer) pieces(t, s int) {
-	// The difference may begin inside a piece; both walks start at the piece's end.
-	for t < len(w.target) && s < len(w.source) {
-		dt, ds, ok := w.meet(t, s)
+// differ compares target[t:tEnd] with source[s:sEnd] piece by piece (members, as a rule): after a difference, equal ones
+// meet again.
+func (w *writer) differ(t, tEnd, s, sEnd int) {
+	for t < tEnd && s < sEnd {
+		dt, ds, ok := meet(w.target[t:tEnd], w.source[s:sEnd])
 		if !ok {
-			return
+			break
 		}
-		// Between here and the meeting point the documents differ, but for what their stretches begin and end with.
 		w.gap(t, t+dt, s, s+ds)
 		t, s = t+dt, s+ds
-		n := commonPrefix(w.target[t:], w.source[s:])
+		n := commonPrefix(w.target[t:tEnd], w.source[s:sEnd])
 		w.share(t, s, n)
 		t, s = t+n, s+n
 	}
-	if t < len(w.target) && s < len(w.source) {
-		w.gap(t, len(w.target), s, len(w.source))
-	}
+	w.gap(t, tEnd, s, sEnd)
 }
 
 // gap tells what two differing stretches have in common at their ends.
@@ -145,16 +122,14 @@ func (w *writer) gap(t, tEnd, s, sEnd int) {
 	w.share(tEnd-m, sEnd-m, m)
 }
 
-// meet finds the nearest places after t and s, both at the start of a piece, where the pieces are equal.
-func (w *writer) meet(t, s int) (dt, ds int, ok bool) {
-	var targetEnds, sourceEnds [window + 2]int
-	nt := ends(targetEnds[:], w.target[t:])
-	ns := ends(sourceEnds[:], w.source[s:])
+// meet finds the nearest places in both, each at the start of a piece but the first, where the pieces are equal.
+func meet(target, source []byte) (dt, ds int, ok bool) {
+	var targetEnds, sourceEnds [window]int
+	nt, ns := ends(targetEnds[:], target), ends(sourceEnds[:], source)
 	for sum := 0; sum <= nt+ns-4; sum++ {
 		for i := max(0, sum-(ns-2)); i <= min(sum, nt-2); i++ {
 			j := sum - i
-			a := w.target[t+targetEnds[i] : t+targetEnds[i+1]]
-			b := w.source[s+sourceEnds[j] : s+sourceEnds[j+1]]
+			a, b := target[targetEnds[i]:targetEnds[i+1]], source[sourceEnds[j]:sourceEnds[j+1]]
 			if len(a) >= minCopy && bytes.Equal(a, b) {
 				return targetEnds[i], sourceEnds[j], true
 			}
@@ -163,7 +138,8 @@ func (w *writer) meet(t, s int) (dt, ds int, ok bool) {
 	return 0, 0, false
 }
 
-// ends writes where the pieces of text end, the first one perhaps a part of one, and gives their number.
+// ends writes where the first pieces of text end, as many as list has room for, and gives their number. The first may be
+// a part of one.
 func ends(list []int, text []byte) int {
 	n, at := 0, 0
 	for n < len(list) && at < len(text) {

@@ -65,9 +65,10 @@ CREATE TABLE changes (
 );
 
 CREATE UNIQUE INDEX changes_seq ON changes (org, seq);
-CREATE INDEX changes_lane ON changes (org, lane, seq);
+CREATE INDEX changes_lane ON changes (org, lane, seq, kind);
 CREATE INDEX changes_previous_lane ON changes (org, previous_lane, seq) WHERE previous_lane IS NOT NULL;
-CREATE INDEX changes_record ON changes (org, kind, module, record_id, seq);
+-- A record that is its own lane (an account) is found by its lane: one random page less to write for each of its changes.
+CREATE INDEX changes_record ON changes (org, kind, module, record_id, seq) WHERE lane <> record_id;
 -- A snapshot asks for records that were deleted since.
 CREATE INDEX changes_deleted ON changes (org, kind, module, record_id, seq) WHERE op = 'deleted';
 
@@ -200,3 +201,16 @@ CREATE TABLE keys (
 );
 
 CREATE UNIQUE INDEX keys_hash ON keys (hash);
+
+-- What the planner shall believe of the tables' sizes, whatever they are now. Left to guess, it takes every org to have ten
+-- changes, and walks an org's whole log where it should walk one lane. Rows in all, then rows for each further column that is given.
+ANALYZE;
+
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('changes', 'changes_seq', '10000000 1000000 1'),
+    ('changes', 'changes_lane', '10000000 1000000 100 1 1'),
+    ('changes', 'changes_previous_lane', '10000 1000 2 1'),
+    ('changes', 'changes_record', '10000000 1000000 100000 50000 10 1'),
+    ('changes', 'changes_deleted', '100000 10000 1000 500 2 1'),
+    ('records', 'sqlite_autoindex_records_1', '1000000 100000 10000 5000 1'),
+    ('records', 'records_lane', '1000000 100000 50 10 10 1');

@@ -1,0 +1,286 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"carillon"
+	"carillon/store"
+	"carillon/store/sqlstore"
+)
+
+// hold keeps the committer busy with one act until release is called; what is queued meanwhile shares a transaction.
+func hold(t *testing.T, s *sqlstore.Store) (release func()) {
+	t.Helper()
+	running, end := make(chan struct{}), make(chan struct{})
+	var held sync.WaitGroup
+	held.Go(func() {
+		err := s.Update(context.Background(), func(context.Context, store.Tx) error {
+			close(running)
+			<-end
+			return nil
+		})
+		if err != nil {
+			t.Errorf("the act that holds the committer: %v", err)
+		}
+	})
+	<-running
+	var once sync.Once
+	release = func() {
+		once.Do(func() { close(end) })
+		held.Wait()
+	}
+	t.Cleanup(release)
+	return release
+}
+
+// together queues one update for each name behind a held committer, and gives their errors.
+func together(t *testing.T, s *sqlstore.Store, names []string, fn func(ctx context.Context, tx store.Tx, name string) error) map[string]error {
+	t.Helper()
+	release := hold(t, s)
+	errs := make([]error, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() {
+			errs[i] = s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return fn(ctx, tx, name) })
+		})
+	}
+	for s.Waiting() < len(names) {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	byName := make(map[string]error)
+	for i, name := range names {
+		byName[name] = errs[i]
+	}
+	return byName
+}
+
+// create adds an account.
+func create(ctx context.Context, tx store.Tx, id string) error {
+	heads, err := tx.Lock(ctx, []string{"one"})
+	if err != nil {
+		return err
+	}
+	head := heads["one"]
+	head.Seq, head.Number = head.Seq+1, head.Number+1
+	ref := carillon.Ref{Kind: carillon.KindAccount, ID: id}
+	data := []byte(`{"id":"` + id + `"}`)
+	r := &carillon.Record{Org: "one", Ref: ref, Number: head.Number, Version: 1, Seq: head.Seq, Lane: id, Data: data}
+	c := &carillon.Change{Org: "one", Seq: head.Seq, Ref: ref, Op: carillon.OpCreated, Number: head.Number, Version: 1, Lane: id, After: data}
+	return errors.Join(
+		tx.PutRecords(ctx, []store.RecordWrite{{Record: r, New: true}}),
+		tx.Append(ctx, []*carillon.Change{c}),
+		tx.SaveHeads(ctx, map[string]store.Head{"one": head}))
+}
+
+// created lists the ids of the accounts in the order of the log, which must have no gap.
+func created(t *testing.T, s *sqlstore.Store) []string {
+	t.Helper()
+	log, err := s.Changes(t.Context(), "one", store.LogQuery{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for i, c := range log {
+		if c.Seq != int64(i+1) {
+			t.Errorf("change %d stands at %d", c.Seq, i+1)
+		}
+		if _, err := s.Record(t.Context(), "one", c.Ref); err != nil {
+			t.Error(err)
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// execute runs a statement on the file, as another process would.
+func execute(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAQueuedUpdateIsWithdrawnWhenItsCallerLeaves(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	release := hold(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		left <- s.Update(ctx, func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, "withdrawn") })
+	}()
+	for s.Waiting() < 1 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) { // though the committer is still held
+		t.Errorf("it gave %v", err)
+	}
+	release()
+	if err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, "next") }); err != nil {
+		t.Fatal(err)
+	}
+	if got := created(t, s); len(got) != 1 || got[0] != "next" {
+		t.Errorf("the log has %v", got)
+	}
+}
+
+func TestUpdatesThatWaitTogetherAreCommittedTogether(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	names := []string{"a", "b", "c", "d"}
+	visible := make(map[string]int64)
+	for name, err := range together(t, s, names, func(ctx context.Context, tx store.Tx, name string) error {
+		head, err := s.Head(ctx, "one") // as others see it
+		visible[name] = head
+		return errors.Join(err, create(ctx, tx, name))
+	}) {
+		if err != nil {
+			t.Errorf("update %s: %v", name, err)
+		}
+		if visible[name] != 0 {
+			t.Errorf("when update %s ran, change %d was committed already", name, visible[name])
+		}
+	}
+	if got := created(t, s); len(got) != len(names) {
+		t.Errorf("the log has %v", got)
+	}
+}
+
+func TestWhatTheDatabaseRefusesFailsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	execute(t, path, `CREATE TRIGGER refuse BEFORE INSERT ON changes WHEN NEW.record_id = 'bad'
+		BEGIN SELECT RAISE(ABORT, 'no bad ones'); END`)
+	for round := range 2 {
+		var names []string
+		for _, name := range []string{"a", "bad", "b", "failing", "c"} {
+			if name != "bad" && name != "failing" {
+				name += fmt.Sprint(round)
+			}
+			names = append(names, name)
+		}
+		errFailing := errors.New("it fails")
+		for name, err := range together(t, s, names, func(ctx context.Context, tx store.Tx, name string) error {
+			if err := create(ctx, tx, name); err != nil {
+				return err
+			}
+			if round == 1 { // what an act asks of the database makes it learn of the acts before
+				if err := tx.PutKey(ctx, &carillon.Key{Org: "one", ID: name, Hash: [32]byte([]byte(fmt.Sprintf("%32s", name)))}); err != nil {
+					return err
+				}
+			}
+			if name == "failing" {
+				return errFailing
+			}
+			return nil
+		}) {
+			switch name {
+			case "bad":
+				if err == nil || !strings.Contains(err.Error(), "no bad ones") {
+					t.Errorf("round %d: the refused update gave %v", round, err)
+				}
+			case "failing":
+				if !errors.Is(err, errFailing) {
+					t.Errorf("round %d: the failing update gave %v", round, err)
+				}
+			default:
+				if err != nil {
+					t.Errorf("round %d: update %s gave %v", round, name, err)
+				}
+			}
+		}
+		if got := created(t, s); len(got) != 3*(round+1) {
+			t.Errorf("round %d: the log has %v", round, got)
+		}
+	}
+	if keys, err := s.Keys(t.Context(), "one"); err != nil || len(keys) != 3 {
+		t.Errorf("%d keys, %v; want 3", len(keys), err)
+	}
+}
+
+func TestATransactionThatTheEngineGaveUpFailsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	// As SQLite does when the disk is full.
+	execute(t, path, `CREATE TRIGGER refuse BEFORE INSERT ON keys WHEN NEW.id = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'given up'); END`)
+	swallow := func(ctx context.Context, tx store.Tx, name string) error {
+		if err := create(ctx, tx, name); err != nil {
+			return err
+		}
+		_ = tx.PutKey(ctx, &carillon.Key{Org: "one", ID: name, Hash: [32]byte([]byte(fmt.Sprintf("%32s", name)))})
+		return nil // it takes no notice
+	}
+	if err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return swallow(ctx, tx, "bad") }); err == nil {
+		t.Error("alone it succeeded")
+	}
+	for name, err := range together(t, s, []string{"a", "bad", "b"}, swallow) {
+		if name == "bad" && err == nil {
+			t.Error("together with others it succeeded")
+		}
+		_, read := s.Record(t.Context(), "one", carillon.Ref{Kind: carillon.KindAccount, ID: name})
+		if (err == nil) != (read == nil) {
+			t.Errorf("update %s gave %v, but its record reads as %v", name, err, read)
+		}
+	}
+	before := len(created(t, s))
+	if err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, "after") }); err != nil {
+		t.Fatal(err)
+	}
+	if got := created(t, s); len(got) != before+1 {
+		t.Errorf("the log has %v", got)
+	}
+}
+
+func TestClosingCommitsWhatIsQueued(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	release := hold(t, s)
+	const count = 20
+	errs := make([]error, count)
+	var wg sync.WaitGroup
+	for i := range count {
+		wg.Go(func() {
+			errs[i] = s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, fmt.Sprint(i)) })
+		})
+	}
+	for s.Waiting() < count/2 {
+		time.Sleep(time.Millisecond)
+	}
+	wg.Go(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	release()
+	wg.Wait()
+	want := 0
+	for i, err := range errs {
+		switch carillon.ErrorCode(err) {
+		case "":
+			want++
+		case carillon.CodeUnavailable:
+		default:
+			t.Errorf("update %d gave %v", i, err)
+		}
+	}
+	if want < count/2 {
+		t.Errorf("%d updates succeeded, though %d were queued", want, count/2)
+	}
+	if got := created(t, open(t, path)); len(got) != want {
+		t.Errorf("%d updates succeeded, the log has %d", want, len(got))
+	}
+}
