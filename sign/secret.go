@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -54,9 +55,13 @@ func ParseSecret(text string) (*Secret, error) {
 	if len(key) < MinSecretBytes || len(key) > MaxSecretBytes {
 		return nil, fmt.Errorf("secret is %d bytes long: want %d to %d", len(key), MinSecretBytes, MaxSecretBytes)
 	}
+	return newSecret(key), nil
+}
+
+func newSecret(key []byte) *Secret {
 	s := &Secret{key: key}
 	s.macs.New = func() any { return &state{mac: hmac.New(sha256.New, s.key)} }
-	return s, nil
+	return s
 }
 
 // Format keeps the key out of logs, whatever the verb.
@@ -84,6 +89,16 @@ func (s *Secret) appendSignature(dst []byte, id string, unix int64, body []byte)
 	st.mac.Write(body)
 	dst = append(dst, "v1,"...)
 	dst = base64.StdEncoding.AppendEncode(dst, st.mac.Sum(st.sum[:0]))
+	s.macs.Put(st)
+	return dst
+}
+
+// appendHex appends the HMAC of the body alone, in lower-case hex, to dst.
+func (s *Secret) appendHex(dst, body []byte) []byte {
+	st, _ := s.macs.Get().(*state)
+	st.mac.Reset()
+	st.mac.Write(body)
+	dst = hex.AppendEncode(dst, st.mac.Sum(st.sum[:0]))
 	s.macs.Put(st)
 	return dst
 }

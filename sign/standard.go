@@ -55,9 +55,6 @@ func NewStandard(secrets ...string) (*Standard, error) {
 // Secrets are those that s signs with, newest first.
 func (s *Standard) Secrets() []*Secret { return s.secrets }
 
-// Newest is a signer with the newest secret only.
-func (s *Standard) Newest() *Standard { return &Standard{secrets: s.secrets[:1]} }
-
 // Sign gives the value of webhook-signature: one "v1,…" for each secret, with spaces between. The time counts in
 // whole seconds. The id must not contain a full stop (see ValidID): a receiver would refuse it.
 func (s *Standard) Sign(id string, at time.Time, body []byte) string {
@@ -75,9 +72,8 @@ func (s *Standard) Sign(id string, at time.Time, body []byte) string {
 
 // SetHeaders sets the three headers of a request that carries body.
 func (s *Standard) SetHeaders(h http.Header, id string, at time.Time, body []byte) {
-	h.Set(HeaderID, id)
-	h.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
-	h.Set(HeaderSignature, s.Sign(id, at, body))
+	values := [...]string{id, strconv.FormatInt(at.Unix(), 10), s.Sign(id, at, body)}
+	h[HeaderID], h[HeaderTimestamp], h[HeaderSignature] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
 // ValidID reports whether s can be a webhook-id: not empty and without a full stop. With one, parts of the body

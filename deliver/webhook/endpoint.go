@@ -28,6 +28,8 @@ const (
 	// drainBytes of an answer are read so that the connection can be used again; drainTime is all it gets for that.
 	drainBytes = 64 << 10
 	drainTime  = time.Second
+	// headerRoom is how many headers we set ourselves, with those of Standard Webhooks and one of auth.
+	headerRoom = 9
 	// maxRetryAfter caps what an endpoint may ask for.
 	maxRetryAfter = 24 * time.Hour
 )
@@ -37,10 +39,12 @@ type endpoint struct {
 	sender  *Sender
 	request http.Request // what all requests have in common
 	auth    auth
-	signer  *sign.Standard // all live secrets
-	newest  *sign.Standard // once the older secret has expired
+	signer  Signer // all live secrets
+	newest  Signer // once the older secret has expired
 	expires time.Time
 	agent   []string
+	// form sends bodies as text in the form field "payload" (application/x-www-form-urlencoded), as Neon does.
+	form bool
 }
 
 var errTimeout = errors.New("time is up")
@@ -55,6 +59,9 @@ func (e *endpoint) Send(parent context.Context, m *carillon.Message) deliver.Res
 		return deliver.Result{Verdict: deliver.Interrupted, Err: parent.Err()}
 	}
 	start := time.Now()
+	if e.form {
+		m = asForm(m)
+	}
 	header, err := e.header(m)
 	if err != nil {
 		return deliver.Result{Verdict: deliver.Never, Err: err}
@@ -103,6 +110,20 @@ func (e *endpoint) Send(parent context.Context, m *carillon.Message) deliver.Res
 	return result
 }
 
+// The form in which a body travels as text in one field.
+const (
+	formContentType = "application/x-www-form-urlencoded"
+	formField       = "payload"
+)
+
+// asForm puts a message's body into a form. What is signed is the form: the bytes that arrive.
+func asForm(m *carillon.Message) *carillon.Message {
+	form := *m
+	form.ContentType = formContentType
+	form.Body = []byte(formField + "=" + url.QueryEscape(string(m.Body)))
+	return &form
+}
+
 // header builds the headers of one attempt. Names are written in canonical form, values share one array.
 func (e *endpoint) header(m *carillon.Message) (http.Header, error) {
 	if !sign.ValidID(m.ID) {
@@ -118,20 +139,14 @@ func (e *endpoint) header(m *carillon.Message) (http.Header, error) {
 	if !now.Before(e.expires) {
 		signer = e.newest
 	}
-	values := [...]string{
-		m.ContentType, m.ID, strconv.FormatInt(now.Unix(), 10), signer.Sign(m.ID, now, m.Body),
-		strconv.FormatInt(m.Seq, 10), m.Lane, m.Type, e.auth.value,
-	}
-	h := http.Header{
-		"Content-Type":       values[0:1:1],
-		"User-Agent":         e.agent,
-		sign.HeaderID:        values[1:2:2],
-		sign.HeaderTimestamp: values[2:3:3],
-		sign.HeaderSignature: values[3:4:4],
-		"Carillon-Seq":       values[4:5:5],
-		"Carillon-Lane":      values[5:6:6],
-		"Carillon-Event":     values[6:7:7],
-	}
+	values := [...]string{m.ContentType, strconv.FormatInt(m.Seq, 10), m.Lane, m.Type, e.auth.value}
+	h := make(http.Header, headerRoom+len(m.Attributes))
+	h["Content-Type"] = values[0:1:1]
+	h["User-Agent"] = e.agent
+	h["Carillon-Seq"] = values[1:2:2]
+	h["Carillon-Lane"] = values[2:3:3]
+	h["Carillon-Event"] = values[3:4:4]
+	signer.SetHeaders(h, m.ID, now, m.Body)
 	for _, a := range m.Attributes {
 		name, ok := strings.CutPrefix(a.Name, HeaderAttribute)
 		if !ok {
@@ -146,7 +161,7 @@ func (e *endpoint) header(m *carillon.Message) (http.Header, error) {
 		h.Set(name, a.Value)
 	}
 	if e.auth.name != "" { // last, so that no message replaces it
-		h[e.auth.name] = values[7:8:8]
+		h[e.auth.name] = values[4:5:5]
 	}
 	return h, nil
 }

@@ -14,7 +14,6 @@ import (
 
 	"carillon"
 	"carillon/deliver"
-	"carillon/sign"
 )
 
 // Config is how webhooks are sent. The zero value is safe to use.
@@ -30,6 +29,9 @@ type Config struct {
 	UserAgent string
 	// MaxResponseBytes is how much of a failing answer is kept. Default 1024.
 	MaxResponseBytes int
+	// Schemes are vendors' own ways to sign, by the dialect of a subscription. The others' webhooks are signed as
+	// Standard Webhooks.
+	Schemes map[string]Scheme
 	// Resolver looks names up; nil is the system's.
 	Resolver *net.Resolver
 	// TLS is nil for the system's roots. It is there for private certificate authorities.
@@ -104,8 +106,8 @@ func (s *Sender) Close() error {
 	return nil
 }
 
-// Open makes the sink of a webhook subscription; it is a deliver.OpenSink. It reads the subscription's Sink, Secrets and
-// SecretExpiresAt. It fails with carillon.CodeInvalid naming /sink/url, /sink/contentType or members of /sink/auth.
+// Open makes the sink of a webhook subscription; it is a deliver.OpenSink. It reads the subscription's Sink, Dialect,
+// Secrets and SecretExpiresAt. It fails with carillon.CodeInvalid naming /sink/url, /sink/contentType or members of /sink/auth.
 func (s *Sender) Open(sub *carillon.Subscription) (deliver.Sink, error) {
 	target, err := s.parseURL(sub.Sink.URL)
 	if err != nil {
@@ -118,22 +120,19 @@ func (s *Sender) Open(sub *carillon.Subscription) (deliver.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets := sub.Secrets
-	if len(secrets) > 2 {
-		secrets = secrets[:2]
-	}
-	signer, err := sign.NewStandard(secrets...)
+	signer, newest, err := s.signers(sub)
 	if err != nil {
-		return nil, &carillon.Error{Code: carillon.CodeInternal, Message: "subscription " + sub.ID + " has no usable secret", Err: err}
+		return nil, err
 	}
 	e := &endpoint{
 		sender:  s,
 		request: http.Request{Method: http.MethodPost, URL: target, Host: target.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1},
 		auth:    auth,
 		signer:  signer,
-		newest:  signer.Newest(),
+		newest:  newest,
 		expires: sub.SecretExpiresAt,
 		agent:   []string{s.config.UserAgent},
+		form:    sub.Sink.ContentType == formContentType,
 	}
 	return e, nil
 }
@@ -163,9 +162,9 @@ func (s *Sender) control(ctx context.Context, network, address string, c syscall
 
 func checkContentType(s string) error {
 	switch s {
-	case "", "application/json", "application/x-www-form-urlencoded":
+	case "", "application/json", formContentType:
 		return nil
 	default:
-		return carillon.Invalid("/sink/contentType", "must be application/json or application/x-www-form-urlencoded")
+		return carillon.Invalid("/sink/contentType", "must be application/json or "+formContentType)
 	}
 }
