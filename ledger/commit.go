@@ -228,7 +228,7 @@ func (l *Ledger) commit(ctx context.Context, group []*job) {
 }
 
 func (l *Ledger) commitEntries(ctx context.Context, entries []*entry) error {
-	return l.store.Update(ctx, func(ctx context.Context, stx store.Tx) error {
+	err := l.store.Update(ctx, func(ctx context.Context, stx store.Tx) error {
 		t, err := l.begin(ctx, stx, entries)
 		if err != nil {
 			return err
@@ -241,4 +241,8 @@ func (l *Ledger) commitEntries(ctx context.Context, entries []*entry) error {
 		}
 		return t.flush()
 	})
+	if err == nil {
+		l.observe(len(entries))
+	}
+	return err
 }

@@ -25,7 +25,9 @@ type Config struct {
 	NewID func(prefix string) string
 	// Logger hears of what should not happen; nil means nobody does.
 	Logger *slog.Logger
-	Limits Limits
+	// Observe, if set, is told of each durable transaction how many entries shared it. It must be quick.
+	Observe func(entries int)
+	Limits  Limits
 }
 
 // Limits bound what strangers send. Zero means the default.
@@ -69,12 +71,14 @@ func (l Limits) check() error {
 // Ledger is the only writer of records. Apply and its like may be called from many goroutines; what they ask for is
 // done by the one goroutine that Run holds, many writes to a transaction.
 type Ledger struct {
-	store  Store
-	now    func() time.Time
-	newID  func(prefix string) string
-	log    *slog.Logger
-	limits Limits
-	queue  queue
+	store Store
+	now   func() time.Time
+	newID func(prefix string) string
+	log   *slog.Logger
+	// observe is never nil.
+	observe func(entries int)
+	limits  Limits
+	queue   queue
 
 	// Only Run's goroutine touches what follows.
 	definitions definitions
@@ -92,7 +96,7 @@ func New(c Config) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{
-		store: c.Store, now: c.Now, newID: c.NewID, log: c.Logger, limits: c.Limits.withDefaults(),
+		store: c.Store, now: c.Now, newID: c.NewID, log: c.Logger, observe: c.Observe, limits: c.Limits.withDefaults(),
 		definitions: definitions{}, clocks: map[string]time.Time{},
 	}
 	if l.now == nil {
@@ -103,6 +107,9 @@ func New(c Config) (*Ledger, error) {
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.observe == nil {
+		l.observe = func(int) {}
 	}
 	l.queue.wake = make(chan struct{}, 1)
 	return l, nil
