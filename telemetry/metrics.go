@@ -44,7 +44,7 @@ func NewMetrics(version string) *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}),
 		groupSize: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "carillon_group_commit_size", Help: "Writers that shared one durable transaction.",
+			Name: "carillon_group_commit_size", Help: "Writes that shared one durable transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 		}),
 		attempts: map[carillon.Outcome]prometheus.Counter{},
@@ -81,8 +81,8 @@ func (m *Metrics) Attempt(a *carillon.Attempt) {
 	m.sending.Observe(a.Duration.Seconds())
 }
 
-// Commit counts one durable transaction that so many writers shared.
-func (m *Metrics) Commit(writers int) { m.groupSize.Observe(float64(writers)) }
+// Commit counts one durable transaction that so many entries shared.
+func (m *Metrics) Commit(entries int) { m.groupSize.Observe(float64(entries)) }
 
 type routeKey struct {
 	method, route string

@@ -89,7 +89,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 	}
 	spoken := dialects()
 	gate := access.New(h.store, access.Options{Dev: h.flags.Dev})
-	if h.ledger, err = ledger.New(ledger.Config{Store: h.store, Logger: h.log}); err != nil {
+	if h.ledger, err = ledger.New(ledger.Config{Store: h.store, Logger: h.log, Observe: metrics.Commit}); err != nil {
 		return err
 	}
 	h.engine, err = deliver.New(deliver.Config{
@@ -112,7 +112,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 	}
 	pages, err := console.New(console.Config{
 		Gate: gate, Store: h.store, Desk: h.engine, Dialect: spoken[platform.Name], Version: programVersion(),
-		StartedAt: time.Now(), Dev: h.flags.Dev, Logger: h.log,
+		StartedAt: time.Now(), Dev: h.flags.Dev, Logger: h.log, Stopping: h.stopping,
 	})
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 	// Rooms end in the order of work: the door, the desk that writes, dispatch, the archive.
 	desks, stopDesks := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDesks()
-	var working errgroup.Group
+	working, desks := errgroup.WithContext(desks) // a desk that fails takes the house with it
 	working.Go(func() error { return h.ledger.Run(desks) })
 	working.Go(func() error { return h.engine.Run(desks) })
 	server := &http.Server{
@@ -167,6 +167,7 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 	ready()
 	select {
 	case <-ctx.Done():
+	case <-desks.Done():
 	case err = <-serving:
 		err = fmt.Errorf("serve: %w", err)
 	}
