@@ -106,6 +106,11 @@ func (q *eventQuery) events(c *carillon.Change, from int) []placed {
 	return list
 }
 
+// encode renders one event as the dialect tells it, with what the log says around it.
+func (q *eventQuery) encode(ctx context.Context, archive Archive, e carillon.Event) (carillon.Message, error) {
+	return dialect.Encode(ctx, q.dialect, e, q.settings, store.Past{Log: archive})
+}
+
 // indexIn is the first event of change seq that is not behind the position.
 func indexIn(p carillon.Position, seq int64) int {
 	if p.Seq == seq {
@@ -179,7 +184,7 @@ func (s *server) listEvents(w http.ResponseWriter, r *request) error {
 				if count == limit || len(body) > eventsBytes {
 					return s.writeEvents(w, body, at)
 				}
-				message, err := q.dialect.Encode(e.Event, q.settings)
+				message, err := q.encode(r.Context(), s.store, e.Event)
 				if err != nil {
 					return fmt.Errorf("encode event %d of change %d: %w", e.Index, c.Seq, err)
 				}
@@ -250,7 +255,7 @@ func (s *server) getEvent(w http.ResponseWriter, r *request) error {
 	if index >= len(names) {
 		return &carillon.Error{Code: carillon.CodeNotFound, Message: fmt.Sprintf("the change has no event number %d in the dialect %s", index+1, q.dialect.Name())}
 	}
-	message, err := q.dialect.Encode(carillon.Event{Change: changes[0], Index: index, Type: names[index]}, q.settings)
+	message, err := q.encode(r.Context(), s.store, carillon.Event{Change: changes[0], Index: index, Type: names[index]})
 	if err != nil {
 		return fmt.Errorf("encode event %d of change %d: %w", index, seq, err)
 	}

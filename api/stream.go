@@ -145,7 +145,7 @@ func (t *teller) catchUp(ctx context.Context) error {
 		}
 		for _, c := range changes {
 			for _, e := range t.query.events(c, indexIn(t.at, c.Seq)) {
-				message, err := t.query.dialect.Encode(e.Event, t.query.settings)
+				message, err := t.query.encode(ctx, t.store, e.Event)
 				if err != nil {
 					return fmt.Errorf("encode event %d of change %d: %w", e.Index, c.Seq, err)
 				}

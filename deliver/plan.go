@@ -1,12 +1,15 @@
 package deliver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"carillon"
 	"carillon/dialect"
 	"carillon/filter"
+	"carillon/store"
 )
 
 // plan is a subscription made ready: its dialect, patterns, filter and sink.
@@ -15,6 +18,7 @@ type plan struct {
 	dialect  dialect.Dialect
 	batcher  dialect.Batcher // nil: one event a message
 	settings dialect.Settings
+	past     pastReader
 	patterns filter.Patterns
 	filter   *filter.Filter // nil: all
 	sink     Sink
@@ -108,7 +112,7 @@ func (e *Engine) prepare(s *carillon.Subscription) (*plan, error) {
 	if !ok {
 		return nil, carillon.Invalid("/dialect", fmt.Sprintf("%q is not a dialect", s.Dialect))
 	}
-	p := &plan{sub: s, dialect: d}
+	p := &plan{sub: s, dialect: d, past: pastReader{store.Past{Log: e.store}}}
 	var err error
 	if p.patterns, err = filter.CompilePatterns(s.Events); err != nil {
 		return nil, err
@@ -165,10 +169,38 @@ func (p *plan) wants(c *carillon.Change) (want uint64, types []string, err error
 	return want, types, err
 }
 
-// encode renders events as one message.
-func (p *plan) encode(events []carillon.Event) (carillon.Message, error) {
+// encode renders events as one message. It fails with errUnread if the log could not be read.
+func (p *plan) encode(ctx context.Context, events []carillon.Event) (carillon.Message, error) {
 	if p.batcher != nil {
 		return p.batcher.EncodeBatch(events, p.settings)
 	}
-	return p.dialect.Encode(events[0], p.settings)
+	return dialect.Encode(ctx, p.dialect, events[0], p.settings, p.past)
+}
+
+// errUnread says that a message could not be rendered because the log could not be read: the fault is ours and passes.
+var errUnread = errors.New("read the log around a change")
+
+// pastReader marks the failures of a lookup that are not answers.
+type pastReader struct{ store.Past }
+
+func (p pastReader) RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error) {
+	r, err := p.Past.RecordAsOf(ctx, org, ref, seq)
+	return r, unread(err)
+}
+
+func (p pastReader) Creation(ctx context.Context, c *carillon.Change) (*carillon.Change, error) {
+	found, err := p.Past.Creation(ctx, c)
+	return found, unread(err)
+}
+
+func (p pastReader) Previous(ctx context.Context, c *carillon.Change) (*carillon.Change, error) {
+	found, err := p.Past.Previous(ctx, c)
+	return found, unread(err)
+}
+
+func unread(err error) error {
+	if err == nil || carillon.IsNotFound(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUnread, err)
 }

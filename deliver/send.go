@@ -221,9 +221,14 @@ func (r *runner) send(p *parcel) {
 		m, err := r.render(p)
 		at := time.Now()
 		var result Result
-		if err != nil {
+		switch {
+		case errors.Is(err, errUnread) && r.sendCtx.Err() != nil:
+			result = Result{Verdict: Interrupted, Err: err}
+		case errors.Is(err, errUnread):
+			result = Result{Verdict: TryAgain, Err: err}
+		case err != nil:
 			result = Result{Verdict: Never, Err: err}
-		} else {
+		default:
 			result = r.sink.Send(r.sendCtx, &m)
 			result.Duration = time.Since(at)
 		}
@@ -243,7 +248,7 @@ func (r *runner) render(p *parcel) (carillon.Message, error) {
 		}
 		p.events = []carillon.Event{event}
 	}
-	return r.encode(p.events)
+	return r.encode(r.sendCtx, p.events)
 }
 
 // landed does what follows from how a send ended.

@@ -271,7 +271,7 @@ func (e *Engine) Test(ctx context.Context, org, id string) (*carillon.Attempt, e
 	if err != nil {
 		return nil, err
 	}
-	m, err := p.encode([]carillon.Event{event})
+	m, err := p.encode(ctx, []carillon.Event{event})
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,12 @@ import (
 )
 
 // Past reads what the log says around a change: what stood where, who began, what came before. It is the dialects' lookup.
-type Past struct{ Log Reader }
+type Past struct {
+	Log interface {
+		RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error)
+		Changes(ctx context.Context, org string, q LogQuery) ([]*carillon.Change, error)
+	}
+}
 
 // RecordAsOf reads a record as it stood after change seq. Fails with not_found if it did not exist then.
 func (p Past) RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error) {
