@@ -26,6 +26,8 @@ func TestValuesHaveOneForm(t *testing.T) {
 		{carillon.KindAccount, `"tags":[ "b" , "a" , "b" ]`, "tags", `["b","a","b"]`},
 		{carillon.KindAccount, `"primaryContact":{"lastName":"B","firstName":"A","email":null}`, "primaryContact", `{"firstName":"A","lastName":"B"}`},
 		{carillon.KindAccount, `"metadata":{"b":[ 1 , {"y":1.0,"x":null} ],"a":{}}`, "metadata", `{"a":{},"b":[1,{"x":null,"y":1.0}]}`},
+		{carillon.KindAccount, `"metadata":{"a":"\\u0000","b":"\\\\\""}`, "metadata", `{"a":"\\u0000","b":"\\\\\""}`},
+		{carillon.KindAccount, `"metadata":{"\ue000":1,"😀":2}`, "metadata", "{\"😀\":2,\"\ue000\":1}"}, // by UTF-16, RFC 8785
 		{carillon.KindAccount, `"metadata":{}`, "metadata", `{}`},
 		{carillon.KindAccount, `"customFields":{"b":["2"],"a":["1","\u0031"],"c":[]}`, "customFields", `{"a":["1","1"],"b":["2"]}`},
 		{carillon.KindAppointment, `"startAt":"2026-01-31T13:00:00+01:00","endAt":"2026-02-01"`, "startAt", `"2026-01-31T12:00:00.000Z"`},

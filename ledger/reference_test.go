@@ -191,6 +191,41 @@ func TestADeletionAsksWhoDepends(t *testing.T) {
 		}
 		d.expect(2, "updated contact con_1 ~accountId acc_1→contact/con_1", "deleted account acc_1")
 	})
+	t.Run("what an entry undid counts again", func(t *testing.T) {
+		d := openDesk(t)
+		d.account("acc_1")
+		entry := func(writes ...ledger.Write) ledger.Entry {
+			return ledger.Entry{Org: d.org, Origin: "api", Writes: writes}
+		}
+		remove := write(ledger.Delete, carillon.KindAccount, "acc_1", ``)
+		replies := d.ApplyAll(t.Context(), []ledger.Entry{
+			entry(contact("con_1")),
+			entry(write(ledger.Patch, carillon.KindContact, "con_1", `{"accountId":""}`), remove, remove),
+			entry(remove),
+		})
+		if replies[0].Err != nil || !carillon.IsNotFound(replies[1].Err) || carillon.ErrorCode(replies[2].Err) != carillon.CodeConflict {
+			t.Errorf("replies are %v", replies)
+		}
+		d.expect(1, "created contact con_1")
+	})
+	t.Run("what was deleted and made anew in one entry is a new record", func(t *testing.T) {
+		d := openDesk(t)
+		d.account("acc_1")
+		d.account("acc_2")
+		d.do(contact("con_1"))
+		_, err := d.Apply(t.Context(), ledger.Entry{Org: d.org, Origin: "api", Writes: []ledger.Write{
+			write(ledger.Delete, carillon.KindContact, "con_1", ``),
+			write(ledger.Create, carillon.KindContact, "con_1", `{"firstName":"A","lastName":"B","email":"","accountId":"acc_2"}`),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := d.record(ref(carillon.KindContact, "con_1")); r.Version != 1 || r.Number != 4 || r.Lane != "acc_2" {
+			t.Errorf("the record is %+v", r)
+		}
+		d.do(write(ledger.Delete, carillon.KindAccount, "acc_1", ``))
+		d.refused(carillon.CodeConflict, write(ledger.Delete, carillon.KindAccount, "acc_2", ``))
+	})
 	t.Run("a cascade is bounded", func(t *testing.T) {
 		d := openDeskOn(t, openStore(t), ledger.Limits{Cascade: 10})
 		build(d)

@@ -42,7 +42,11 @@ func skipValue(b []byte, i int) int {
 // skipString gives the end of the string whose opening quote is at i.
 func skipString(b []byte, i int) int {
 	for i++; ; i++ {
-		i += bytes.IndexByte(b[i:], '"')
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			panic("a string without an end in what was thought to be JSON")
+		}
+		i += n
 		escapes := 0
 		for b[i-1-escapes] == '\\' {
 			escapes++

@@ -56,8 +56,6 @@ type slot struct {
 	// references are record's if they differ from what is stored.
 	references        []store.Reference
 	referencesChanged bool
-	// replaced: the stored record was deleted, whatever came in its place.
-	replaced bool
 }
 
 type undo struct {
@@ -224,9 +222,6 @@ func (t *transaction) put(s *slot, c *carillon.Change, record *carillon.Record, 
 	}
 	t.changes = append(t.changes, c)
 	t.unindex(s)
-	if record == nil {
-		s.replaced = s.stored != nil
-	}
 	s.record, s.members = record, m
 	if changed {
 		s.references, s.referencesChanged = references, true
@@ -293,15 +288,14 @@ func (t *transaction) flush() error {
 		if s.record == s.stored {
 			continue
 		}
-		if s.replaced || s.stored != nil && s.record == nil {
+		if s.record == nil {
 			deletes = append(deletes, s.key)
+			continue
 		}
-		if s.record != nil {
-			writes = append(writes, store.RecordWrite{
-				Record: s.record, New: s.stored == nil || s.replaced,
-				References: s.references, ReferencesChanged: s.referencesChanged,
-			})
-		}
+		writes = append(writes, store.RecordWrite{
+			Record: s.record, New: s.stored == nil,
+			References: s.references, ReferencesChanged: s.referencesChanged,
+		})
 	}
 	slices.SortFunc(writes, func(a, b store.RecordWrite) int { return cmp.Or(cmp.Compare(a.Org, b.Org), cmp.Compare(a.Seq, b.Seq)) })
 	if len(deletes) > 0 {
