@@ -183,5 +183,6 @@ type found struct{}
 func (found) KeyByHash(_ context.Context, hash [32]byte) (*carillon.Key, error) {
 	return &carillon.Key{ID: "key_1", Hash: hash}, nil
 }
+
 func (found) Keys(context.Context, string) ([]*carillon.Key, error)               { return nil, nil }
 func (found) Update(context.Context, func(context.Context, store.Tx) error) error { return nil }

@@ -317,8 +317,8 @@ func (b *batcher) settle(ctx context.Context, result *BatchResult, reply ledger.
 }
 
 func (b *batcher) fail(ctx context.Context, result *BatchResult, err error) {
-	problem, unknown := problemOf(err, "")
-	if unknown {
+	problem, ours := problemOf(err, "")
+	if ours {
 		b.log.ErrorContext(ctx, "batch line failed", "org", b.org, "line", result.Line, "error", err)
 	}
 	result.Status, result.Problem = problem.Status, &problem

@@ -75,8 +75,10 @@ func checkJSON(body []byte) error {
 				Faults: []carillon.Fault{{Member: string(decoder.StackPointer()), Reason: fmt.Sprintf("is nested deeper than %d", maxDepth)}},
 			}
 		case decoder.StackDepth() == 0 && len(bytes.TrimSpace(body[decoder.InputOffset():])) > 0:
-			return &carillon.Error{Code: carillon.CodeMalformed, Message: "the body is not one JSON value",
-				Faults: []carillon.Fault{{Member: "", Reason: fmt.Sprintf("goes on after its end at byte %d", decoder.InputOffset())}}}
+			return &carillon.Error{
+				Code: carillon.CodeMalformed, Message: "the body is not one JSON value",
+				Faults: []carillon.Fault{{Member: "", Reason: fmt.Sprintf("goes on after its end at byte %d", decoder.InputOffset())}},
+			}
 		}
 	}
 }

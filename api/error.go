@@ -52,8 +52,9 @@ type ProblemFault struct {
 	Reason string `json:"reason"`
 }
 
-// problemOf turns an error into what strangers may see of it. unknown reports that the cause is ours and must be logged.
-func problemOf(err error, requestID string) (p Problem, unknown bool) {
+// problemOf turns an error into what strangers may see of it. ours reports that there is a cause on our side, which the log
+// must have.
+func problemOf(err error, requestID string) (p Problem, ours bool) {
 	e, ok := errors.AsType[*carillon.Error](err)
 	if !ok {
 		e = externalError(err)
@@ -77,7 +78,14 @@ func problemOf(err error, requestID string) (p Problem, unknown bool) {
 	for _, f := range e.Faults {
 		p.Errors = append(p.Errors, ProblemFault(f))
 	}
-	return p, false
+	return p, e.Code == carillon.CodeUnavailable && e.Err != nil
+}
+
+// logFailure writes the one line that an unknown error gets.
+func (s *server) logFailure(r *http.Request, requestID string, err error) {
+	s.log.LogAttrs(r.Context(), slog.LevelError, "request failed",
+		slog.String("request", requestID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Any("error", err))
 }
 
 // externalError gives errors of the standard library, which carry no code, the one they mean.
@@ -111,11 +119,9 @@ func (e methodError) Unwrap() error { return e.cause }
 // writeProblem answers err. It is the only place where an error becomes an HTTP answer.
 func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	requestID := w.Header().Get(requestIDHeader)
-	p, unknown := problemOf(err, requestID)
-	if unknown {
-		s.log.LogAttrs(r.Context(), slog.LevelError, "request failed",
-			slog.String("request", requestID), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-			slog.Any("error", err))
+	p, ours := problemOf(err, requestID)
+	if ours && (r.Context().Err() == nil || p.Code == carillon.CodeInternal) {
+		s.logFailure(r, requestID, err)
 	}
 	h := w.Header()
 	switch p.Status {

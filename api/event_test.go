@@ -138,7 +138,7 @@ func (h *house) stream(ctx context.Context, query string, headers ...with) strea
 	resp, err := h.client.Do(req)
 	must(t, err)
 	t.Cleanup(func() { _ = resp.Body.Close() })
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("stream: %s %v", resp.Status, resp.Header)
 	}
 	prove(http.MethodGet, "/v1/events/stream")

@@ -47,8 +47,10 @@ type KindFields struct {
 func pathKind(r *request) (carillon.Kind, error) {
 	kind, ok := kindNamed(r.PathValue("kind"))
 	if !ok {
-		return "", &carillon.Error{Code: carillon.CodeNotFound, Message: "there is no such kind of record",
-			Faults: []carillon.Fault{{Member: "kind", Reason: "is not a kind"}}}
+		return "", &carillon.Error{
+			Code: carillon.CodeNotFound, Message: "there is no such kind of record",
+			Faults: []carillon.Fault{{Member: "kind", Reason: "is not a kind"}},
+		}
 	}
 	return kind, nil
 }

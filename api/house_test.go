@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -50,7 +51,7 @@ func (c covered) Run() int {
 	defer proven.mu.Unlock()
 	for operation, done := range proven.operations {
 		if !done {
-			fmt.Printf("no test had success with %s\n", operation)
+			fmt.Fprintf(os.Stderr, "no test had success with %s\n", operation)
 			code = 1
 		}
 	}

@@ -222,24 +222,36 @@ func TestOneOrgDoesNotSeeAnother(t *testing.T) {
 	other := with{"Authorization": "Bearer " + h.key("other", carillon.RightAdmin)}
 	sub := h.do(http.MethodPost, "/v1/subscriptions", `{"sink":{"type":"webhook","url":"https://example.com/hook"}}`).want(201).member("id")
 	key := h.do(http.MethodPost, "/v1/keys", `{"name":"k","right":"read"}`).want(201).member("id")
-	event := ""
 	var events struct {
 		Items []struct{ EventID string }
 	}
 	h.get("/v1/events").want(200).into(&events)
-	event = events.Items[0].EventID
+	event := events.Items[0].EventID
 	before := h.state("dev")
 	for _, c := range []struct{ method, path, body string }{
-		{"GET", "/v1/accounts/acc_1", ""}, {"PATCH", "/v1/accounts/acc_1", `{"name":"x"}`}, {"DELETE", "/v1/accounts/acc_1", ""},
-		{"GET", "/v1/notes/n_1/comments", ""}, {"POST", "/v1/notes/n_1/comments", `{"content":"x"}`},
-		{"GET", "/v1/accounts/acc_1/timeline", ""}, {"GET", "/v1/accounts/acc_1/hierarchy", ""}, {"GET", "/v1/events/" + event, ""},
-		{"GET", "/v1/fields/account/tier", ""}, {"DELETE", "/v1/fields/account/tier", ""},
-		{"GET", "/v1/keys/" + key, ""}, {"DELETE", "/v1/keys/" + key, ""},
-		{"GET", "/v1/subscriptions/" + sub, ""}, {"PATCH", "/v1/subscriptions/" + sub, `{"name":"x"}`}, {"DELETE", "/v1/subscriptions/" + sub, ""},
-		{"POST", "/v1/subscriptions/" + sub + "/pause", ""}, {"POST", "/v1/subscriptions/" + sub + "/resume", ""},
-		{"POST", "/v1/subscriptions/" + sub + "/test", ""}, {"POST", "/v1/subscriptions/" + sub + "/rotate-secret", ""},
-		{"POST", "/v1/subscriptions/" + sub + "/replay", `{"fromSeq":1}`}, {"GET", "/v1/subscriptions/" + sub + "/attempts", ""},
-		{"GET", "/v1/subscriptions/" + sub + "/dead-letters", ""}, {"POST", "/v1/subscriptions/" + sub + "/dead-letters/replay", `{}`},
+		{"GET", "/v1/accounts/acc_1", ""},
+		{"PATCH", "/v1/accounts/acc_1", `{"name":"x"}`},
+		{"DELETE", "/v1/accounts/acc_1", ""},
+		{"GET", "/v1/notes/n_1/comments", ""},
+		{"POST", "/v1/notes/n_1/comments", `{"content":"x"}`},
+		{"GET", "/v1/accounts/acc_1/timeline", ""},
+		{"GET", "/v1/accounts/acc_1/hierarchy", ""},
+		{"GET", "/v1/events/" + event, ""},
+		{"GET", "/v1/fields/account/tier", ""},
+		{"DELETE", "/v1/fields/account/tier", ""},
+		{"GET", "/v1/keys/" + key, ""},
+		{"DELETE", "/v1/keys/" + key, ""},
+		{"GET", "/v1/subscriptions/" + sub, ""},
+		{"PATCH", "/v1/subscriptions/" + sub, `{"name":"x"}`},
+		{"DELETE", "/v1/subscriptions/" + sub, ""},
+		{"POST", "/v1/subscriptions/" + sub + "/pause", ""},
+		{"POST", "/v1/subscriptions/" + sub + "/resume", ""},
+		{"POST", "/v1/subscriptions/" + sub + "/test", ""},
+		{"POST", "/v1/subscriptions/" + sub + "/rotate-secret", ""},
+		{"POST", "/v1/subscriptions/" + sub + "/replay", `{"fromSeq":1}`},
+		{"GET", "/v1/subscriptions/" + sub + "/attempts", ""},
+		{"GET", "/v1/subscriptions/" + sub + "/dead-letters", ""},
+		{"POST", "/v1/subscriptions/" + sub + "/dead-letters/replay", `{}`},
 	} {
 		h.do(c.method, c.path, c.body, other).refusal(404, "not_found")
 	}

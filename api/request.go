@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,8 +61,10 @@ func parseQuery(raw string, known []param) (url.Values, error) {
 	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, &carillon.Error{Code: carillon.CodeMalformed, Message: "the query cannot be read", Err: err,
-			Faults: []carillon.Fault{{Member: "", Reason: "is not percent-encoded as it should be"}}}
+		return nil, &carillon.Error{
+			Code: carillon.CodeMalformed, Message: "the query cannot be read", Err: err,
+			Faults: []carillon.Fault{{Member: "", Reason: "is not percent-encoded as it should be"}},
+		}
 	}
 	var faults []carillon.Fault
 	for name, values := range query {
@@ -177,14 +178,18 @@ func (s *server) jsonBody(w http.ResponseWriter, r *request, types ...string) ([
 }
 
 func errEmptyBody() *carillon.Error {
-	return &carillon.Error{Code: carillon.CodeMalformed, Message: "the body is empty",
-		Faults: []carillon.Fault{{Member: "", Reason: "is empty where a JSON object is wanted"}}}
+	return &carillon.Error{
+		Code: carillon.CodeMalformed, Message: "the body is empty",
+		Faults: []carillon.Fault{{Member: "", Reason: "is empty where a JSON object is wanted"}},
+	}
 }
 
 // errBodyBroken is for a body that did not arrive whole. The sender will hardly read it.
 func errBodyBroken(err error) *carillon.Error {
-	return &carillon.Error{Code: carillon.CodeMalformed, Message: "the body did not arrive whole", Err: err,
-		Faults: []carillon.Fault{{Member: "", Reason: "did not arrive whole"}}}
+	return &carillon.Error{
+		Code: carillon.CodeMalformed, Message: "the body did not arrive whole", Err: err,
+		Faults: []carillon.Fault{{Member: "", Reason: "did not arrive whole"}},
+	}
 }
 
 const (
@@ -292,9 +297,4 @@ func (r *request) ifMatch() (int64, error) {
 		}
 		return version, nil
 	}
-}
-
-// contextTimeout bounds a request that is not a stream.
-func (s *server) contextTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.limits.Request)
 }

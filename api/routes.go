@@ -98,14 +98,14 @@ func (s *server) routes() []route {
 			answersEmpty(204)},
 	}
 	for _, kind := range carillon.Kinds {
-		switch {
-		case kind == carillon.KindComment:
+		switch kind {
+		case carillon.KindComment:
 			for _, on := range carillon.Kinds {
 				if on.Commentable() {
 					routes = append(routes, s.recordRoutes(records{s, kind, on}, "/v1/"+on.Plural()+"/{id}/comments", "/{commentId}")...)
 				}
 			}
-		case kind == carillon.KindCustom:
+		case carillon.KindCustom:
 			routes = append(routes, s.recordRoutes(records{s, kind, ""}, "/v1/custom/{module}", "/{id}")...)
 		default:
 			routes = append(routes, s.recordRoutes(records{s, kind, ""}, "/v1/"+kind.Plural(), "/{id}")...)

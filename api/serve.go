@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
@@ -47,12 +46,14 @@ func (s *server) wrap(rt route) http.HandlerFunc {
 			a.route = rt.path
 		}
 		r := &request{Request: hr}
+		ctx := hr.Context()
 		if !rt.stream {
-			ctx, cancel := s.contextTimeout(hr.Context())
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, s.limits.Request)
 			defer cancel()
 			r.Request = hr.WithContext(ctx)
 		}
-		if err := s.admit(r, rt); err != nil {
+		if err := s.admit(ctx, r, rt); err != nil {
 			s.writeProblem(w, hr, err)
 			return
 		}
@@ -63,13 +64,13 @@ func (s *server) wrap(rt route) http.HandlerFunc {
 }
 
 // admit finds out who asks and whether they may, then reads the query.
-func (s *server) admit(r *request, rt route) (err error) {
+func (s *server) admit(ctx context.Context, r *request, rt route) (err error) {
 	if rt.right != "" {
 		secret, err := bearer(r.Request)
 		if err != nil {
 			return err
 		}
-		if r.key, err = s.gate.Authenticate(r.Context(), secret); err != nil {
+		if r.key, err = s.gate.Authenticate(ctx, secret); err != nil {
 			return err
 		}
 		if !r.key.Right.Allows(rt.right) {
@@ -140,7 +141,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.observe(r.Method, a.route, a.status, time.Since(started))
 		}
 	}()
-	defer s.recoverPanic(a, r)
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.answerPanic(a, r, cause)
+		}
+	}()
 	s.mux.ServeHTTP(a, r)
 	if a.unrouted != 0 {
 		s.writeProblem(a, r, unrouted(a.unrouted, r.Method, h.Get("Allow")))
@@ -157,21 +162,17 @@ func unrouted(status int, method, allow string) error {
 	return &carillon.Error{Code: carillon.CodeNotFound, Message: "no route has this path", Hint: "the routes are listed at /openapi.json"}
 }
 
-// recoverPanic turns a panic into a problem, or where an answer has begun into a broken connection.
-func (s *server) recoverPanic(a *answer, r *http.Request) {
-	cause := recover()
-	if cause == nil {
-		return
-	}
+// answerPanic turns a panic into a problem, or where an answer has begun into a broken connection.
+func (s *server) answerPanic(a *answer, r *http.Request, cause any) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	s.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelError, "handler panicked",
-		slog.String("request", a.Header().Get(requestIDHeader)), slog.String("route", a.route), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+	err := fmt.Errorf("handler panicked: %v\n%s", cause, debug.Stack())
 	if a.status != 0 {
+		s.logFailure(r, a.Header().Get(requestIDHeader), err)
 		panic(http.ErrAbortHandler)
 	}
-	s.writeProblem(a, r, &carillon.Error{Code: carillon.CodeUnavailable, Message: "something went wrong on our side"})
+	s.writeProblem(a, r, err)
 }
 
 // requestID takes the caller's X-Request-Id if it is 1 to 64 letters, digits, - _ . or else makes one.
