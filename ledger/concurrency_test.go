@@ -170,6 +170,26 @@ func TestAMistakeOfOursFailsOneEntry(t *testing.T) {
 	}
 }
 
+func TestAStoreOutOfReachIsUnavailable(t *testing.T) {
+	d := openDesk(t)
+	d.account("acc_1")
+	if err := d.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var entries []ledger.Entry
+	for range 3 {
+		entries = append(entries, ledger.Entry{Org: d.org, Writes: []ledger.Write{write(ledger.Create, carillon.KindAccount, "", `{"name":"a"}`)}})
+	}
+	for _, r := range d.ApplyAll(t.Context(), entries) {
+		if carillon.ErrorCode(r.Err) != carillon.CodeUnavailable {
+			t.Errorf("got %v", r.Err)
+		}
+	}
+	if _, err := d.DefineField(t.Context(), &carillon.CustomField{Org: d.org, Kind: carillon.KindAccount, UID: "f", Label: "F", Type: carillon.CustomText}); carillon.ErrorCode(err) != carillon.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestALargeBatchIsWrittenInParts(t *testing.T) {
 	s := &counted{Store: openStore(t)}
 	d := openDeskOn(t, s, ledger.Limits{Group: 100})

@@ -9,6 +9,7 @@ import (
 
 	"carillon"
 	"carillon/ledger"
+	"carillon/store"
 )
 
 func TestCreateFillsInWhatTheBodyLeavesOut(t *testing.T) {
@@ -456,4 +457,36 @@ func TestAnEntryIsBoundedInWhatItNames(t *testing.T) {
 	if head := d.head(); head != 0 {
 		t.Errorf("the log ends at %d", head)
 	}
+}
+
+func TestRecordsWrittenBeforeAFieldMovedAreRead(t *testing.T) {
+	d := openDesk(t)
+	o := d.do(write(ledger.Create, carillon.KindAccount, "acc_1", `{"name":"a","domain":"d","size":"5"}`))
+	rewrite := func(data string) {
+		t.Helper()
+		r := *o.Record
+		r.Data = []byte(data)
+		err := d.store.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			return tx.PutRecords(ctx, []store.RecordWrite{{Record: &r}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const times = `"createdAt":"2026-01-31T12:00:00.000Z","updatedAt":"2026-01-31T12:00:00.000Z"`
+	rewrite(`{"id":"acc_1","size":"5","health":"UNKNOWN","name":"a","classification":"UNCLASSIFIED","domain":"d","status":"ACTIVE",` + times + `}`)
+	if o := d.do(write(ledger.Put, carillon.KindAccount, "acc_1", `{"name":"a","domain":"d","size":"5"}`)); o.Seq != 0 {
+		t.Errorf("the same members in another order made change %d", o.Seq)
+	}
+	d.do(write(ledger.Patch, carillon.KindAccount, "acc_1", `{"size":"6"}`))
+	d.expect(1, "updated account acc_1 ~size")
+	for _, data := range []string{`{"id":"acc_1","colour":"red",` + times + `}`, `{"id":"acc_1","name":"no end`} {
+		rewrite(data)
+		head := d.head()
+		_, err := d.try(write(ledger.Patch, carillon.KindAccount, "acc_1", `{"size":"7"}`))
+		if carillon.ErrorCode(err) != carillon.CodeInternal || d.head() != head {
+			t.Errorf("a record that cannot be read as %s: %v", data, err)
+		}
+	}
+	d.account("acc_2") // the others go on
 }
