@@ -50,6 +50,16 @@ type ParkedLane struct {
 	Blocked   bool // given up under GiveUpBlock: waits for a person
 	LastError string
 	ParkedAt  time.Time
+	// Batch lists the events of the batch that failed, in its order, so that a retry is the same batch with the same id. Of
+	// the lanes in a batch, the first one's row has it.
+	Batch []BatchMember
+}
+
+// BatchMember is one event of a batch: its lane and place. Other is the second lane of a move.
+type BatchMember struct {
+	Lane  string `json:"lane"`
+	Other string `json:"other,omitzero"`
+	Position
 }
 
 // DeadLetter is what is left of a message when the policy gave up. The event is rendered from the log when it is replayed.

@@ -119,10 +119,14 @@ func (r *runner) collect(now time.Time) *checkpoint {
 		for _, l := range r.lanes {
 			if l.park != nil && l.park.dirty {
 				l.park.dirty = false
-				c.lanes = append(c.lanes, &carillon.ParkedLane{
+				row := &carillon.ParkedLane{
 					Org: org, Subscription: id, Lane: l.key, First: l.park.first, Attempts: l.park.attempts,
 					NextAt: l.park.nextAt, Blocked: l.park.blocked, LastError: l.park.lastError, ParkedAt: l.park.since,
-				})
+				}
+				if b := l.park.batch; b != nil && b.first == l.key {
+					row.Batch = b.members
+				}
+				c.lanes = append(c.lanes, row)
 			}
 		}
 	}

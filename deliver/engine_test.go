@@ -690,3 +690,67 @@ func TestATestSendReachesTheSinkAndChangesNothing(t *testing.T) {
 		t.Errorf("%d messages came; status %+v, before %+v", len(h.sink.list()), h.status(s), before)
 	}
 }
+
+// A batch that failed is tried again as the same batch, with the same id and the same bytes, in a new process too: receivers
+// drop repeats by the batch's key.
+func TestABatchThatFailedIsTriedAgainAsItWas(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart %v", restart), func(t *testing.T) {
+			h := newHouse(t)
+			for i := range 6 {
+				h.write(account(fmt.Sprintf("a%d", i)))
+			}
+			var mu sync.Mutex
+			failed := map[string]string{}
+			down := true
+			h.sink.answers(failing(func(m *carillon.Message) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				if down {
+					failed[m.ID] = string(m.Body)
+				}
+				return down
+			}))
+			s := h.subscribe(func(s *carillon.Subscription) {
+				s.Batch = carillon.Batch{Max: 5, Wait: 50 * time.Millisecond}
+				s.Retry.Schedule = repeat(300*time.Millisecond, 20)
+			})
+			for n := range 4 {
+				var writes []ledger.Write
+				for i := range 6 {
+					writes = append(writes, touch(fmt.Sprintf("a%d", i), n))
+				}
+				h.write(writes...)
+			}
+			h.await("every lane is parked", func() bool { return h.status(s).ParkedLanes == 6 })
+			if restart {
+				h.stop()
+			}
+			mu.Lock()
+			down = false
+			mu.Unlock()
+			if restart {
+				h.startEngine()
+			}
+			h.caughtUp(s)
+			taken := map[string]string{}
+			for _, m := range h.sink.list() {
+				taken[m.ID] = string(m.Body)
+			}
+			if len(failed) == 0 {
+				t.Fatal("no batch failed")
+			}
+			for id, body := range failed {
+				if again, ok := taken[id]; !ok {
+					t.Errorf("batch %s failed and was never tried again as it was", id)
+				} else if again != body {
+					t.Errorf("batch %s has another body now", id)
+				}
+			}
+			if events := h.sink.events(); len(events) != 24 {
+				t.Errorf("%d events came, want 24", len(events))
+			}
+			h.sink.inOrder(t)
+		})
+	}
+}

@@ -3,6 +3,7 @@ package deliver
 import (
 	"container/heap"
 	"math/bits"
+	"slices"
 	"time"
 
 	"carillon"
@@ -63,6 +64,27 @@ type parking struct {
 	loading   bool
 	dirty     bool // differs from its row
 	place     int  // in the due heap; −1 if not there
+	// batch is the batch in which the head failed: it is tried again as the same batch. Nil if there was none.
+	batch *batch
+}
+
+// batch remembers what went into a parcel of several events. Its lanes share it.
+type batch struct {
+	members []carillon.BatchMember
+	first   string // the lane whose row carries the members
+}
+
+// lanes lists the lanes of a batch, each once.
+func (b *batch) lanes() []string {
+	var keys []string
+	for _, m := range b.members {
+		for _, key := range []string{m.Lane, m.Other} {
+			if key != "" && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
 }
 
 func (l *lane) head() *item {

@@ -107,6 +107,11 @@ func (e *Engine) newRunner(p *plan, progress *carillon.Progress, parked []*caril
 			r.due.schedule(l)
 		}
 	}
+	for _, row := range parked {
+		if len(row.Batch) > 0 && r.batcher != nil {
+			r.rejoin(&batch{members: row.Batch, first: row.Lane})
+		}
+	}
 	r.checkpoint.init(progress)
 	if progress.CircuitOpen {
 		r.circuit.open = true
@@ -507,6 +512,7 @@ func (r *runner) load(l *lane) {
 	r.loads++
 	first, after, until := p.first, p.readTo, r.position
 	snapshot := first.Seq == 0
+	limit := max(lanePage, r.sub.Batch.Max)
 	ctx := r.sendCtx
 	go func() {
 		var page []*carillon.Change
@@ -516,9 +522,9 @@ func (r *runner) load(l *lane) {
 			page, through, err = r.engine.laneSnapshot(ctx, r.sub, l.key)
 		} else {
 			page, err = r.engine.store.Changes(ctx, r.sub.Org, store.LogQuery{
-				After: after, Until: until, Lane: l.key, Limit: lanePage, MaxBytes: pageBytes,
+				After: after, Until: until, Lane: l.key, Limit: limit, MaxBytes: pageBytes,
 			})
-			if len(page) > 0 && (len(page) == lanePage || bytesOf(page) >= pageBytes) {
+			if len(page) > 0 && (len(page) == limit || bytesOf(page) >= pageBytes) {
 				through = page[len(page)-1].Seq
 			}
 		}
@@ -566,6 +572,11 @@ func (r *runner) loaded(l *lane, p *parking, page []*carillon.Change, through in
 		return
 	}
 	r.offer(l)
+	if p.batch != nil {
+		for _, key := range p.batch.lanes() {
+			r.offer(r.lane(key))
+		}
+	}
 	// Whoever waits for this lane to reach a common move looks again.
 	if other, _ := r.partner(l); other != nil {
 		r.offer(other)

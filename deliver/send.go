@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"carillon"
@@ -116,6 +117,9 @@ func (r *runner) sendable(l *lane, now time.Time, parked bool) bool {
 		r.due.schedule(l)
 		return false
 	}
+	if l.park != nil && l.park.batch != nil && !r.gathered(l.park.batch, now) {
+		return false
+	}
 	other, ok := r.partner(l)
 	if !ok {
 		return false
@@ -156,6 +160,15 @@ func (r *runner) pickBatch(now time.Time) *parcel {
 		if l == nil {
 			break
 		}
+		if l.park != nil && l.park.batch != nil {
+			if len(p.events) > 0 { // a batch that failed goes as it was, alone
+				r.offer(l)
+				break
+			}
+			if again := r.packAgain(l.park.batch); again != nil {
+				return r.orLater(again, now)
+			}
+		}
 		r.pack(p, l)
 		if t := l.head().change.Time; t.Before(oldest) {
 			oldest = t
@@ -172,11 +185,94 @@ func (r *runner) pickBatch(now time.Time) *parcel {
 		r.unpack(p)
 		return nil
 	}
-	if !r.allowed(now) {
-		r.unpack(p)
-		return nil
+	return r.orLater(p, now)
+}
+
+// orLater gives the parcel if the rate limit allows it now; else it is taken apart again.
+func (r *runner) orLater(p *parcel, now time.Time) *parcel {
+	if r.allowed(now) {
+		return p
+	}
+	r.unpack(p)
+	return nil
+}
+
+// packAgain makes the parcel of a batch that failed before, event for event. It gives nil if that is no longer possible
+// (the subscription's filter has changed, say): then its lanes form batches like any others.
+func (r *runner) packAgain(b *batch) *parcel {
+	p := &parcel{}
+	for _, m := range b.members {
+		l := r.lane(m.Lane)
+		i := slices.IndexFunc(l.queue, func(it *item) bool { return it.change.Seq == m.Seq })
+		if i < 0 || l.park == nil || l.park.batch != b {
+			r.dissolve(b)
+			return nil
+		}
+		it := *l.queue[i]
+		if !it.skipTo(m.Index) || it.next != m.Index {
+			r.dissolve(b)
+			return nil
+		}
+		at := part{lane: l, item: l.queue[i], index: m.Index}
+		if m.Other != "" {
+			at.other = r.lane(m.Other)
+		}
+		p.add(at, it.event())
+		p.number = max(p.number, l.park.attempts+1)
+	}
+	p.caught = true
+	for _, at := range p.parts {
+		at.lane.sending = true
+		if at.other != nil {
+			at.other.sending = true
+		}
 	}
 	return p
+}
+
+// dissolve forgets what a batch was made of: its lanes go on one by one.
+func (r *runner) dissolve(b *batch) {
+	for _, key := range b.lanes() {
+		if l := r.lanes[key]; l != nil && l.park != nil && l.park.batch == b {
+			l.park.batch, l.park.dirty = nil, true
+			r.offer(l)
+		}
+	}
+}
+
+// rejoin has the parked lanes of a batch remember it after a restart; if one of them has moved on it is forgotten.
+func (r *runner) rejoin(b *batch) {
+	for _, m := range b.members {
+		for _, key := range []string{m.Lane, m.Other} {
+			if key == "" {
+				continue
+			}
+			l := r.lanes[key]
+			if l == nil || l.park == nil || l.park.batch != b && l.park.first != m.Position {
+				r.dissolve(b)
+				return
+			}
+			l.park.batch = b
+		}
+	}
+}
+
+// gathered reports whether every lane of a batch stands ready with it.
+func (r *runner) gathered(b *batch, now time.Time) bool {
+	for _, key := range b.lanes() {
+		l := r.lanes[key]
+		if l == nil || l.park == nil || l.park.batch != b {
+			r.dissolve(b)
+			return true
+		}
+		if l.sending || l.head() == nil || !r.rested(l, now) && !r.circuit.open {
+			return false
+		}
+		if _, ok := r.partner(l); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // packRest adds what follows a lane's packed head, as far as the batch has room. A move ends it: it must be the head of
@@ -369,6 +465,9 @@ func (r *runner) settle(at part) {
 func (r *runner) advance(l *lane, it *item, wholly bool) {
 	p := l.park
 	p.attempts, p.lastError, p.blocked, p.dirty = 0, "", false, true
+	if p.batch != nil {
+		r.dissolve(p.batch)
+	}
 	p.nextAt = time.Now()
 	switch {
 	case p.first.Seq == 0: // the snapshot's part of the lane has no order in the log: it counts as a whole
@@ -417,6 +516,19 @@ func (r *runner) failed(p *parcel, attempt *carillon.Attempt, result Result, now
 
 // waitAt parks every lane of a parcel at the parcel's first event in it, until next.
 func (r *runner) waitAt(p *parcel, attempt *carillon.Attempt, now, next time.Time, burn bool) {
+	var b *batch
+	if r.batcher != nil {
+		b = &batch{first: p.parts[0].lane.key}
+		for i, at := range p.parts {
+			m := carillon.BatchMember{
+				Lane: at.lane.key, Position: carillon.Position{Seq: p.events[i].Change.Seq, Index: p.events[i].Index},
+			}
+			if at.other != nil {
+				m.Other = at.other.key
+			}
+			b.members = append(b.members, m)
+		}
+	}
 	for i, part := range p.parts {
 		if i > 0 && p.parts[i-1].lane == part.lane {
 			continue
@@ -435,6 +547,7 @@ func (r *runner) waitAt(p *parcel, attempt *carillon.Attempt, now, next time.Tim
 				l.park.attempts = p.number
 			}
 			r.due.schedule(l)
+			l.park.batch = b
 		}
 	}
 	r.checkpoint.urgent = true

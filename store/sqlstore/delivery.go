@@ -146,15 +146,21 @@ func (t *tx) SaveProgress(ctx context.Context, p *carillon.Progress) error {
 	return wrap("save progress of "+p.Subscription, err)
 }
 
-const parkedLaneColumns = `org, subscription, lane, first_seq, first_index, attempts, next_at, blocked, last_error, parked_at`
+const parkedLaneColumns = `org, subscription, lane, first_seq, first_index, attempts, next_at, blocked, last_error, parked_at, batch`
 
 func scanParkedLane(r row) (*carillon.ParkedLane, error) {
 	var l carillon.ParkedLane
 	var next, parked int64
+	var batch string
 	err := r.Scan(&l.Org, &l.Subscription, &l.Lane, &l.First.Seq, &l.First.Index, &l.Attempts, &next, &l.Blocked,
-		&l.LastError, &parked)
+		&l.LastError, &parked, &batch)
 	if err != nil {
 		return nil, err
+	}
+	if batch != "" {
+		if err := json.Unmarshal([]byte(batch), &l.Batch); err != nil {
+			return nil, fmt.Errorf("read the batch of lane %s: %w", l.Lane, err)
+		}
 	}
 	l.NextAt, l.ParkedAt = fromMillis(next), fromMillis(parked)
 	return &l, nil
@@ -175,13 +181,21 @@ func (t *tx) PutParkedLanes(ctx context.Context, lanes []*carillon.ParkedLane) e
 		} else if !ok {
 			continue
 		}
+		var batch []byte
+		if len(l.Batch) > 0 {
+			var err error
+			if batch, err = json.Marshal(l.Batch); err != nil {
+				return err
+			}
+		}
 		_, err := t.exec(ctx, `INSERT INTO parked_lanes (`+parkedLaneColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 			ON CONFLICT (org, subscription, lane) DO UPDATE SET first_seq = excluded.first_seq,
 				first_index = excluded.first_index, attempts = excluded.attempts, next_at = excluded.next_at,
-				blocked = excluded.blocked, last_error = excluded.last_error, parked_at = excluded.parked_at`,
+				blocked = excluded.blocked, last_error = excluded.last_error, parked_at = excluded.parked_at,
+				batch = excluded.batch`,
 			l.Org, l.Subscription, l.Lane, l.First.Seq, l.First.Index, l.Attempts, toMillis(l.NextAt), l.Blocked, l.LastError,
-			toMillis(l.ParkedAt))
+			toMillis(l.ParkedAt), string(batch))
 		if err != nil {
 			return fmt.Errorf("park lane %s of %s: %w", l.Lane, l.Subscription, err)
 		}

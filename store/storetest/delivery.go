@@ -64,10 +64,14 @@ func (s *suite) deliveries(t *testing.T) {
 
 	with("parked lanes are put, replaced and released", func(t *testing.T, s store.Store) {
 		lane := func(org, name string, attempts int) *carillon.ParkedLane {
-			return &carillon.ParkedLane{
+			l := &carillon.ParkedLane{
 				Org: org, Subscription: "sub_1", Lane: name, First: carillon.Position{Seq: 1 << 40, Index: 3}, Attempts: attempts,
 				NextAt: timeOf(5), Blocked: true, LastError: "503\nbusy", ParkedAt: timeOf(4),
 			}
+			if attempts > 1 {
+				l.Batch = []carillon.BatchMember{{Lane: name, Position: l.First}, {Lane: "other", Position: carillon.Position{Seq: 7}}}
+			}
+			return l
 		}
 		put := func(lanes ...*carillon.ParkedLane) {
 			update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.PutParkedLanes(ctx, lanes) })

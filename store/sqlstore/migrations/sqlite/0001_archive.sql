@@ -140,6 +140,7 @@ CREATE TABLE parked_lanes (
     blocked      BOOLEAN NOT NULL,
     last_error   TEXT    NOT NULL,
     parked_at    BIGINT  NOT NULL,
+    batch        TEXT    NOT NULL, -- JSON: the members of the batch that failed; '' for none
     PRIMARY KEY (org, subscription, lane)
 );
 
