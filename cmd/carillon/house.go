@@ -33,14 +33,14 @@ func dialects() map[string]dialect.Dialect {
 	}
 }
 
-// sinks lists every place that messages can go.
-func sinks(f houseFlags, log *slog.Logger) map[carillon.SinkType]deliver.OpenSink {
+// sinks lists every place that messages can go; closing ends the connections that sinks share.
+func sinks(f houseFlags, log *slog.Logger) (open map[carillon.SinkType]deliver.OpenSink, closing func() error) {
 	webhooks := webhook.New(webhook.Config{
 		AllowPrivate: f.Dev || f.AllowPrivateSinks, UserAgent: "Carillon/" + programVersion(), Logger: log,
 	})
 	return map[carillon.SinkType]deliver.OpenSink{
 		carillon.SinkWebhook: webhooks.Open,
-	}
+	}, webhooks.Close
 }
 
 // houseFlags say how a server is built.
@@ -60,6 +60,7 @@ type house struct {
 	ledger   *ledger.Ledger
 	engine   *deliver.Engine
 	tracing  *telemetry.Tracing
+	sinks    func() error // closes them
 	handler  http.Handler
 	stopping chan struct{} // closed when the server begins to stop
 }
@@ -70,7 +71,7 @@ func openHouse(ctx context.Context, f houseFlags, log *slog.Logger) (*house, err
 	if err != nil {
 		return nil, err
 	}
-	h := &house{flags: f, log: log, stopping: make(chan struct{}), unlock: unlock}
+	h := &house{flags: f, log: log, stopping: make(chan struct{}), unlock: unlock, sinks: func() error { return nil }}
 	if h.store, err = f.openArchive(ctx, log); err != nil {
 		unlock()
 		return nil, err
@@ -92,8 +93,10 @@ func (h *house) connect(ctx context.Context) (err error) {
 	if h.ledger, err = ledger.New(ledger.Config{Store: h.store, Logger: h.log, Observe: metrics.Commit}); err != nil {
 		return err
 	}
+	places, closing := sinks(h.flags, h.log)
+	h.sinks = closing
 	h.engine, err = deliver.New(deliver.Config{
-		Store: h.store, Dialects: spoken, Sinks: sinks(h.flags, h.log), Logger: h.log, Grace: h.flags.Grace,
+		Store: h.store, Dialects: spoken, Sinks: places, Logger: h.log, Grace: h.flags.Grace,
 		Observe: func(a *carillon.Attempt) {
 			metrics.Attempt(a)
 			h.tracing.Attempt(a)
@@ -187,7 +190,7 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 
 // close gives back what a house holds.
 func (h *house) close(ctx context.Context) error {
-	err := errors.Join(h.tracing.Stop(ctx), h.store.Close())
+	err := errors.Join(h.sinks(), h.tracing.Stop(ctx), h.store.Close())
 	h.unlock()
 	return err
 }
