@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"encoding/json"
+	"time"
 
 	"carillon"
 )
@@ -32,6 +33,14 @@ type Batcher interface {
 	Dialect
 	// EncodeBatch renders events (one or more, of any lanes, in order) as one message whose id depends on the events only.
 	EncodeBatch(events []carillon.Event, s Settings) (carillon.Message, error)
+}
+
+// RetryDefault is a dialect whose vendor has habits of its own in trying again. They hold for subscriptions that name no
+// schedule.
+type RetryDefault interface {
+	Dialect
+	// RetrySchedule is the waiting time before each further attempt. The result must not be changed.
+	RetrySchedule() []time.Duration
 }
 
 // Settings are a subscription's settings as its dialect has read them; nil where it needs none.

@@ -66,6 +66,18 @@ func (d *Dialect) Encode(ev carillon.Event, _ dialect.Settings) (carillon.Messag
 	}, nil
 }
 
+// AppendPayload appends the payload member of an event's envelope, for dialects that wrap it in another one. It fails like
+// Encode.
+func (d *Dialect) AppendPayload(dst []byte, ev carillon.Event) ([]byte, error) {
+	l, err := d.lexiconOf(ev)
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, '{')
+	dst = l.appendPayload(dst, ev)
+	return append(dst, '}'), nil
+}
+
 // EncodeBatch renders events as a JSON array of their envelopes. The message's type is the one that all events share,
 // else BatchType; its attributes are those that all events share.
 func (d *Dialect) EncodeBatch(events []carillon.Event, _ dialect.Settings) (carillon.Message, error) {
