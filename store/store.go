@@ -84,6 +84,9 @@ type RecordQuery struct {
 	Limit int
 	// Lane restricts to records of one account; "" means all.
 	Lane string
+	// RefersTo restricts to records that hold this reference (see RecordWrite); an empty Member means all. An engine
+	// finds them without looking at others.
+	RefersTo Reference
 	// Equal restricts to records whose top-level string member has the value. Names come from the field table
 	// (the caller checks), values are bound as parameters.
 	Equal map[string]string

@@ -63,11 +63,19 @@ func (r *reader) Records(ctx context.Context, org string, q store.RecordQuery) (
 		return nil, fmt.Errorf("list records: limit %d is less than 1", q.Limit)
 	}
 	var b strings.Builder
-	b.WriteString("SELECT " + recordColumns + " FROM records WHERE org = $1 AND kind = $2 AND module = $3 AND id > $4")
+	b.WriteString("SELECT " + recordColumns + " FROM records WHERE org = $1 AND kind = $2 AND module = $3")
 	args := []any{org, string(q.Kind), q.Module, q.After}
 	where := func(condition string, arg any) {
 		args = append(args, arg)
 		fmt.Fprintf(&b, " AND %s $%d", condition, len(args))
+	}
+	if r := q.RefersTo; r.Member == "" {
+		b.WriteString(" AND id > $4")
+	} else {
+		// The bound stands inside, or SQLite would walk the records from it rather than look up those referring.
+		args = append(args, string(r.Kind), r.ID, r.Member)
+		b.WriteString(` AND id IN (SELECT id FROM record_references
+			WHERE org = $1 AND target_kind = $5 AND target_id = $6 AND kind = $2 AND module = $3 AND member = $7 AND id > $4)`)
 	}
 	if q.Lane != "" {
 		where("lane =", q.Lane)

@@ -110,6 +110,10 @@ func (s *suite) records(t *testing.T) {
 			write(t, s, wish{
 				org: "one", ref: account(fmt.Sprint(i)), lane: fmt.Sprintf("lane%d", i%2),
 				data: fmt.Sprintf(`{"id":"%d","status":"s%d","health":"it's \"%d\"","nested":{"status":"s9"},"count":%d}`, i, i%3, i%2, i),
+				references: []store.Reference{
+					{Member: "parentAccountId", Kind: carillon.KindAccount, ID: fmt.Sprint("p", i%3)},
+					{Member: "ownerId", Kind: carillon.KindUser, ID: fmt.Sprint("p", i%2)},
+				},
 			})
 		}
 		for name, c := range map[string]struct {
@@ -117,6 +121,11 @@ func (s *suite) records(t *testing.T) {
 			want  []string
 		}{
 			"by lane":                   {store.RecordQuery{Lane: "lane1"}, []string{"1", "3", "5"}},
+			"by a reference":            {store.RecordQuery{RefersTo: store.Reference{Member: "parentAccountId", Kind: carillon.KindAccount, ID: "p1"}}, []string{"1", "4"}},
+			"by a reference and a lane": {store.RecordQuery{RefersTo: store.Reference{Member: "parentAccountId", Kind: carillon.KindAccount, ID: "p1"}, Lane: "lane0"}, []string{"4"}},
+			"by a reference, paged":     {store.RecordQuery{RefersTo: store.Reference{Member: "parentAccountId", Kind: carillon.KindAccount, ID: "p1"}, After: "1"}, []string{"4"}},
+			"by another member's":       {store.RecordQuery{RefersTo: store.Reference{Member: "ownerId", Kind: carillon.KindAccount, ID: "p1"}}, []string{}},
+			"by a reference nobody has": {store.RecordQuery{RefersTo: store.Reference{Member: "parentAccountId", Kind: carillon.KindAccount, ID: "p9"}}, []string{}},
 			"by a member":               {store.RecordQuery{Equal: map[string]string{"status": "s1"}}, []string{"1", "4"}},
 			"by two members":            {store.RecordQuery{Equal: map[string]string{"status": "s1", "health": `it's "0"`}}, []string{"4"}},
 			"by a member below":         {store.RecordQuery{Equal: map[string]string{"status": "s9"}}, []string{}},
