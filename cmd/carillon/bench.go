@@ -72,6 +72,9 @@ func (c *benchCmd) print(d *desk, report bench.Report) error {
 	}
 	fmt.Fprintf(d.stdout, "carillon %s, %s, %s, %d CPUs; each speed measured for %s; %d of %d figures over budget\n",
 		report.Version, report.Go, report.OS, report.CPUs, report.Duration, report.OverBudget(), len(report.Measures))
+	if report.Load > 0.2*float64(report.CPUs) {
+		fmt.Fprintf(d.stdout, "the machine was busy before the run began (load %.1f): what others take is missing from these figures\n", report.Load)
+	}
 	return nil
 }
 

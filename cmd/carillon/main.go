@@ -41,16 +41,7 @@ func run() int {
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var grammar cli
 	exited := -1
-	parser, err := kong.New(&grammar,
-		kong.Name("carillon"),
-		kong.Description("An event platform for customer-account data: one change to an account, rung on every bell."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.DefaultEnvars("CARILLON"),
-		kong.Vars{"bench_rows": rowNames()},
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-	)
+	parser, err := newParser(ctx, &grammar, stdout, stderr, func(code int) { exited = code })
 	if err != nil {
 		fmt.Fprintln(stderr, "carillon:", err)
 		return exitFailed
@@ -70,6 +61,20 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	desk := &desk{stdout: stdout, stderr: stderr, log: log}
 	return conclude(parsed.Run(desk), stderr)
+}
+
+// newParser makes the parser of a grammar; exit is called with the code when --help has spoken.
+func newParser(ctx context.Context, grammar *cli, stdout, stderr io.Writer, exit func(code int)) (*kong.Kong, error) {
+	return kong.New(grammar,
+		kong.Name("carillon"),
+		kong.Description("An event platform for customer-account data: one change to an account, rung on every bell."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.DefaultEnvars("CARILLON"),
+		kong.Vars{"bench_rows": rowNames()},
+		kong.Writers(stdout, stderr),
+		kong.Exit(exit),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
 }
 
 // conclude tells a person why a command failed, and gives the exit code.

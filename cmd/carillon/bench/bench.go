@@ -32,10 +32,13 @@ type Options struct {
 
 // Report is what a run found.
 type Report struct {
-	Version  string    `json:"version"`
-	Go       string    `json:"go"`
-	OS       string    `json:"os"`
-	CPUs     int       `json:"cpus"`
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	CPUs    int    `json:"cpus"`
+	// Load is how many processes wanted a processor, on average over the minute before the run; 0 if unknown. What
+	// others take is missing from every figure.
+	Load     float64   `json:"load,omitzero"`
 	Started  time.Time `json:"started"`
 	Duration string    `json:"duration"`
 	Measures []Measure `json:"measures"`
@@ -196,7 +199,7 @@ type run struct {
 // Run measures. It stops at the first row that cannot be measured and gives what it has until then.
 func Run(ctx context.Context, o Options, version string) (Report, error) {
 	report := Report{
-		Version: version, Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
+		Version: version, Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Load: machineLoad(),
 		Started: time.Now().UTC().Truncate(time.Second), Duration: o.Duration.String(),
 	}
 	if err := Check(o.Only); err != nil {

@@ -27,6 +27,17 @@ func processCPU(pid int) time.Duration {
 	return time.Duration(user+system) * clockTick
 }
 
+// machineLoad is the system's load average over a minute; 0 if it cannot be read.
+func machineLoad() float64 {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(data), " ")
+	load, _ := strconv.ParseFloat(first, 64)
+	return load
+}
+
 // processMemory is a process's resident memory in bytes, now and at its peak; 0 if it has gone.
 func processMemory(pid int) (now, peak int64) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -8,4 +8,6 @@ import "time"
 
 func processCPU(int) time.Duration { return 0 }
 
+func machineLoad() float64 { return 0 }
+
 func processMemory(int) (now, peak int64) { return 0, 0 }
