@@ -303,6 +303,19 @@ func filters(kind carillon.Kind) []string {
 	})
 }
 
+// referred is the kind that a member points to with a reference that the store keeps; "" for other members.
+func referred(kind carillon.Kind, name string) carillon.Kind {
+	n, ok := carillon.FieldNumber(kind, name)
+	if !ok {
+		return ""
+	}
+	f := carillon.Fields(kind)[n]
+	if f.Type != carillon.TypeRef || f.OnDelete == carillon.OnDeleteIgnore {
+		return ""
+	}
+	return f.Ref
+}
+
 // list answers records by id.
 func (s records) list(w http.ResponseWriter, r *request) error {
 	p, err := s.place(r)
@@ -313,7 +326,7 @@ func (s records) list(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	q := store.RecordQuery{Kind: s.kind, Module: p.module, Limit: limit + 1, Equal: map[string]string{}}
+	q := store.RecordQuery{Kind: s.kind, Module: p.module, Equal: map[string]string{}}
 	if q.After, err = r.cursor(); err != nil {
 		return err
 	}
@@ -323,7 +336,12 @@ func (s records) list(w http.ResponseWriter, r *request) error {
 		}
 	}
 	for _, name := range filters(s.kind) {
-		if value := r.query.Get(name); value != "" {
+		value := r.query.Get(name)
+		switch target := referred(s.kind, name); {
+		case value == "":
+		case target != "" && q.RefersTo.Member == "": // one is looked up, others are compared
+			q.RefersTo = store.Reference{Member: name, Kind: target, ID: value}
+		default:
 			q.Equal[name] = value
 		}
 	}
@@ -331,23 +349,48 @@ func (s records) list(w http.ResponseWriter, r *request) error {
 		if _, err := s.store.Record(r.Context(), r.org(), p.on); err != nil {
 			return err
 		}
-		q.Equal["entityType"], q.Equal["entityId"] = string(p.on.Kind), p.on.ID
+		q.RefersTo = store.Reference{Member: "entityId", Kind: p.on.Kind, ID: p.on.ID}
 	}
-	found, err := s.store.Records(r.Context(), r.org(), q)
+	found, next, err := s.page(r, q, limit)
 	if err != nil {
 		return fmt.Errorf("list %s: %w", s.kind.Plural(), err)
 	}
-	writeRecords(w, found, limit)
+	writeRecords(w, found, next)
 	return nil
 }
 
-// writeRecords answers a page; one record more than limit says that there is a next one.
-func writeRecords(w http.ResponseWriter, found []*carillon.Record, limit int) {
-	next := ""
-	if len(found) > limit {
-		found = found[:limit]
-		next = cursorOf(found[limit-1].ID)
+// Bounds of what one list holds in memory: records read at a time, and bytes after which it ends early.
+const (
+	listStep  = 64
+	listBytes = 8 << 20
+)
+
+// page reads up to limit records, fewer if they are large, and the cursor of the next page if there is one.
+func (s records) page(r *request, q store.RecordQuery, limit int) (found []*carillon.Record, next string, err error) {
+	size := 0
+	for size < listBytes {
+		q.Limit = min(listStep, limit+1-len(found))
+		part, err := s.store.Records(r.Context(), r.org(), q)
+		if err != nil {
+			return nil, "", err
+		}
+		found = append(found, part...)
+		if len(found) > limit {
+			return found[:limit], cursorOf(found[limit-1].ID), nil
+		}
+		if len(part) < q.Limit {
+			return found, "", nil
+		}
+		for _, record := range part {
+			size += len(record.Data)
+		}
+		q.After = part[len(part)-1].ID
 	}
+	return found, cursorOf(q.After), nil
+}
+
+// writeRecords answers a page.
+func writeRecords(w http.ResponseWriter, found []*carillon.Record, next string) {
 	size := len(`{"items":[],"next":""}`) + len(next) + 1
 	for _, record := range found {
 		size += len(record.Data) + len(versionMember) + 21

@@ -87,6 +87,32 @@ func TestAListIsPagedAndNarrowed(t *testing.T) {
 	}
 }
 
+func TestAListOfLargeRecordsComesInShorterPages(t *testing.T) {
+	h := open(t)
+	const accounts = 130
+	var lines strings.Builder
+	for i := range accounts {
+		fmt.Fprintf(&lines, `{"op":"put","kind":"account","id":"acc_%03d","data":{"name":"A","metadata":{"fill":%q}}}`+"\n", i, strings.Repeat("x", 150_000))
+	}
+	h.batch(lines.String())
+	seen, pages := 0, 0
+	for path := "/v1/accounts?limit=500"; path != ""; pages++ {
+		page := h.page(path)
+		for _, id := range page.ids {
+			if id != fmt.Sprintf("acc_%03d", seen) {
+				t.Fatalf("%s follows %d others", id, seen)
+			}
+			seen++
+		}
+		if path = ""; page.next != "" {
+			path = "/v1/accounts?limit=500&after=" + page.next
+		}
+	}
+	if seen != accounts || pages < 2 {
+		t.Errorf("%d accounts in %d pages", seen, pages)
+	}
+}
+
 // page is a list as clients walk it.
 type page struct {
 	ids  []string

@@ -181,7 +181,7 @@ func (d *drawing) relationships(ctx context.Context, links []Link, member, accou
 // records finds who names an account in a member; more than fit into the picture say that it is cut.
 func (d *drawing) records(ctx context.Context, kind carillon.Kind, member, account string) ([]*carillon.Record, error) {
 	found, err := d.room.store.Records(ctx, d.org, store.RecordQuery{
-		Kind: kind, Limit: maxNodes + 1, Equal: map[string]string{member: account},
+		Kind: kind, Limit: maxNodes + 1, RefersTo: store.Reference{Member: member, Kind: carillon.KindAccount, ID: account},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find who names account %s: %w", account, err)
