@@ -18,6 +18,9 @@ import (
 	"carillon/client"
 )
 
+// browser asks servers as a person's browser would.
+var browser = &http.Client{Timeout: patience}
+
 // startServer runs `carillon serve --dev` on a directory of its own and gives it with its URL.
 func startServer(t *testing.T, flags ...string) (*exec.Cmd, string) {
 	t.Helper()
@@ -59,7 +62,7 @@ func TestEveryFaceAnswers(t *testing.T) {
 		"/metrics":      "carillon_changes_total 0",
 	}
 	for path, want := range faces {
-		resp, err := http.Get(url + path)
+		resp, err := browser.Get(url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +90,7 @@ func TestADevServerAnswersToNoOtherName(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Host = host
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := browser.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +159,7 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for refused := false; !refused; { // the first signal has arrived once nobody answers
-		resp, err := http.Get(url + "/healthz")
+		resp, err := browser.Get(url + "/healthz")
 		if refused = err != nil; !refused {
 			resp.Body.Close()
 		}
