@@ -170,7 +170,8 @@ type Tx interface {
 	DeleteRecords(ctx context.Context, keys []RecordKey) error
 	// Referrers lists who refers to a record, in the order kind, module, id; limit at most (0: all).
 	Referrers(ctx context.Context, org string, kind carillon.Kind, id string, limit int) ([]Referrer, error)
-	// Append adds changes whose Seq the caller has taken from Lock's heads.
+	// Append adds changes whose Seq the caller has taken from Lock's heads. An update whose changes leave a gap, or whose
+	// saved head is not its last change, fails.
 	Append(ctx context.Context, changes []*carillon.Change) error
 
 	Remembered(ctx context.Context, keys []RememberedKey) (map[RememberedKey]*Remembered, error)
@@ -180,8 +181,10 @@ type Tx interface {
 	CustomFields(ctx context.Context, org string, kind carillon.Kind) ([]*carillon.CustomField, error)
 	ValueLists(ctx context.Context, org string) ([]*carillon.ValueList, error)
 	PutCustomField(ctx context.Context, f *carillon.CustomField) error
+	// DeleteCustomField fails with not_found.
 	DeleteCustomField(ctx context.Context, org string, kind carillon.Kind, uid string) error
 	PutValueList(ctx context.Context, l *carillon.ValueList) error
+	// DeleteValueList fails with not_found.
 	DeleteValueList(ctx context.Context, org, name string) error
 
 	// Subscription reads inside the transaction; fails with not_found.
@@ -191,18 +194,21 @@ type Tx interface {
 	// DeleteSubscription removes it with its progress, lanes, dead letters and attempts. Fails with not_found.
 	DeleteSubscription(ctx context.Context, org, id string) error
 
-	// SaveProgress writes a checkpoint. It does nothing for a subscription that no longer exists.
+	// SaveProgress writes a checkpoint. It does nothing for a subscription that no longer exists, like all that follows
+	// here: what came after the deletion would never be removed.
 	SaveProgress(ctx context.Context, p *carillon.Progress) error
 	PutParkedLanes(ctx context.Context, lanes []*carillon.ParkedLane) error
 	DeleteParkedLanes(ctx context.Context, org, subscription string, lanes []string) error
 	PutDeadLetters(ctx context.Context, letters []*carillon.DeadLetter) error
 	DeleteDeadLetters(ctx context.Context, org, subscription string, ids []string) error
-	// AddAttempts keeps failed attempts.
+	// AddAttempts keeps failed attempts. Where two of a subscription have the same time, one gives way by a nanosecond, so
+	// that pages by time lose none.
 	AddAttempts(ctx context.Context, attempts []*carillon.Attempt) error
 	// SaveRecentDeliveries replaces the one row per subscription that shows its newest successes, newest first.
 	// Its size is bounded by the caller, so that storage does not grow with deliveries.
 	SaveRecentDeliveries(ctx context.Context, org, subscription string, attempts []*carillon.Attempt) error
 
+	// PutKey inserts or replaces. Fails with conflict if another key has the same hash.
 	PutKey(ctx context.Context, k *carillon.Key) error
 	// DeleteKey fails with not_found.
 	DeleteKey(ctx context.Context, org, id string) error

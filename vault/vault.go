@@ -180,7 +180,7 @@ func createKeyset(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // by then it is linked, or of no use
 	_, err = f.Write(text.Bytes())
 	if err == nil {
 		err = f.Sync()
@@ -203,6 +203,5 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -31,40 +31,48 @@ func benchRecord(id string, n int) []byte {
 		carillon.FormatTime(time.UnixMilli(1_800_000_000_000+int64(n)*137)))
 }
 
-// benchUpdate writes one more state of an account: the store's share of a PUT.
-func benchUpdate(ctx context.Context, tx store.Tx, number int) error {
-	id := fmt.Sprintf("acc_01kar1z2m3n4p5q6r7s8t9v%03d", number)
-	ref := carillon.Ref{Kind: carillon.KindAccount, ID: id}
-	key := store.RecordKey{Org: "bench", Ref: ref}
+// benchUpdate writes one more state of each of some accounts, all different: the store's share of as many PUTs.
+func benchUpdate(ctx context.Context, tx store.Tx, numbers ...int) error {
 	heads, err := tx.Lock(ctx, []string{"bench"})
 	if err != nil {
 		return err
 	}
 	head := heads["bench"]
-	found, err := tx.Records(ctx, []store.RecordKey{key})
+	keys := make([]store.RecordKey, len(numbers))
+	for i, number := range numbers {
+		id := fmt.Sprintf("acc_01kar1z2m3n4p5q6r7s8t9v%03d", number)
+		keys[i] = store.RecordKey{Org: "bench", Ref: carillon.Ref{Kind: carillon.KindAccount, ID: id}}
+	}
+	found, err := tx.Records(ctx, keys)
 	if err != nil {
 		return err
 	}
-	head.Seq++
-	now := time.UnixMilli(1_800_000_000_000 + head.Seq).UTC()
-	r := &carillon.Record{Org: "bench", Ref: ref, Version: 1, Seq: head.Seq, Lane: id, CreatedAt: now, UpdatedAt: now}
-	c := &carillon.Change{Org: "bench", Seq: head.Seq, Ref: ref, Op: carillon.OpCreated, Lane: id, Time: now,
-		Actor: carillon.Actor{ID: "usr_bench", Type: "AGENT", Email: "bench@example.com"}, Origin: "api"}
-	old := found[key]
-	if old == nil {
-		head.Number++
-		r.Number = head.Number
-	} else {
-		r.Number, r.Version, r.CreatedAt = old.Number, old.Version+1, old.CreatedAt
-		c.Op, c.Before = carillon.OpUpdated, old.Data
-		c.Changed = []carillon.MemberChange{{Name: "health", How: carillon.Updated}, {Name: "metadata", How: carillon.Updated}}
+	records, changes := make([]store.RecordWrite, len(keys)), make([]*carillon.Change, len(keys))
+	for i, key := range keys {
+		head.Seq++
+		now := time.UnixMilli(1_800_000_000_000 + head.Seq).UTC()
+		r := &carillon.Record{Org: "bench", Ref: key.Ref, Version: 1, Seq: head.Seq, Lane: key.ID, CreatedAt: now, UpdatedAt: now}
+		c := &carillon.Change{
+			Org: "bench", Seq: head.Seq, Ref: key.Ref, Op: carillon.OpCreated, Lane: key.ID, Time: now,
+			Actor: carillon.Actor{ID: "usr_bench", Type: "AGENT", Email: "bench@example.com"}, Origin: "api",
+		}
+		old := found[key]
+		if old == nil {
+			head.Number++
+			r.Number = head.Number
+		} else {
+			r.Number, r.Version, r.CreatedAt = old.Number, old.Version+1, old.CreatedAt
+			c.Op, c.Before = carillon.OpUpdated, old.Data
+			c.Changed = []carillon.MemberChange{{Name: "health", How: carillon.Updated}, {Name: "metadata", How: carillon.Updated}}
+		}
+		r.Data = benchRecord(key.ID, int(r.Version))
+		c.Number, c.Version, c.After = r.Number, r.Version, r.Data
+		records[i], changes[i] = store.RecordWrite{Record: r, New: old == nil}, c
 	}
-	r.Data = benchRecord(id, int(r.Version))
-	c.Number, c.Version, c.After = r.Number, r.Version, r.Data
-	if err := tx.PutRecords(ctx, []store.RecordWrite{{Record: r, New: old == nil}}); err != nil {
+	if err := tx.PutRecords(ctx, records); err != nil {
 		return err
 	}
-	if err := tx.Append(ctx, []*carillon.Change{c}); err != nil {
+	if err := tx.Append(ctx, changes); err != nil {
 		return err
 	}
 	return tx.SaveHeads(ctx, map[string]store.Head{"bench": head})
@@ -75,12 +83,7 @@ func benchStore(b *testing.B, change ...func(*sqlstore.Options)) *sqlstore.Store
 	b.Helper()
 	s := open(b, filepath.Join(b.TempDir(), "bench.db"), change...)
 	err := s.Update(b.Context(), func(ctx context.Context, tx store.Tx) error {
-		for n := range benchAccounts {
-			if err := benchUpdate(ctx, tx, n); err != nil {
-				return err
-			}
-		}
-		return nil
+		return benchUpdate(ctx, tx, rand.Perm(benchAccounts)...)
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -123,12 +126,7 @@ func BenchmarkAppend(b *testing.B) {
 					random := rand.New(rand.NewPCG(1, uint64(caller)))
 					for done.Add(int64(c.batch)) <= int64(b.N+c.batch-1) {
 						err := s.Update(b.Context(), func(ctx context.Context, tx store.Tx) error {
-							for range c.batch {
-								if err := benchUpdate(ctx, tx, random.IntN(benchAccounts)); err != nil {
-									return err
-								}
-							}
-							return nil
+							return benchUpdate(ctx, tx, random.Perm(benchAccounts)[:c.batch]...)
 						})
 						if err != nil {
 							b.Error(err)
@@ -156,12 +154,7 @@ func BenchmarkChanges(b *testing.B) {
 	const changes, page = 20_000, 500
 	for range changes / 200 {
 		err := s.Update(b.Context(), func(ctx context.Context, tx store.Tx) error {
-			for n := range 200 {
-				if err := benchUpdate(ctx, tx, (n*37)%benchAccounts); err != nil {
-					return err
-				}
-			}
-			return nil
+			return benchUpdate(ctx, tx, rand.Perm(benchAccounts)[:200]...)
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -52,9 +52,7 @@ func together(t *testing.T, s *sqlstore.Store, names []string, fn func(ctx conte
 			errs[i] = s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return fn(ctx, tx, name) })
 		})
 	}
-	for s.Waiting() < len(names) {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "all are queued", func() bool { return s.Waiting() == len(names) })
 	release()
 	wg.Wait()
 	byName := make(map[string]error)
@@ -102,6 +100,21 @@ func created(t *testing.T, s *sqlstore.Store) []string {
 	return ids
 }
 
+// until waits for a condition.
+func until(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: it did not come to that", what)
+		}
+	}
+}
+
 // execute runs a statement on the file, as another process would.
 func execute(t *testing.T, path, statement string) {
 	t.Helper()
@@ -123,9 +136,7 @@ func TestAQueuedUpdateIsWithdrawnWhenItsCallerLeaves(t *testing.T) {
 	go func() {
 		left <- s.Update(ctx, func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, "withdrawn") })
 	}()
-	for s.Waiting() < 1 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "it is queued", func() bool { return s.Waiting() == 1 })
 	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) { // though the committer is still held
 		t.Errorf("it gave %v", err)
@@ -257,9 +268,7 @@ func TestClosingCommitsWhatIsQueued(t *testing.T) {
 			errs[i] = s.Update(context.Background(), func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, fmt.Sprint(i)) })
 		})
 	}
-	for s.Waiting() < count/2 {
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "half are queued", func() bool { return s.Waiting() >= count/2 })
 	wg.Go(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

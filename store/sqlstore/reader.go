@@ -10,7 +10,7 @@ import (
 type reader struct {
 	db     *sql.DB
 	pool   *session // on db
-	flavor flavor
+	flavor *flavor
 	sealer Sealer
 }
 

@@ -17,6 +17,8 @@ type flavor struct {
 	view sql.TxOptions
 	// translate gives a driver's error the house's code, where it has one.
 	translate func(error) error
+	// rewrite, if not nil, gives a statement the text that this driver runs best.
+	rewrite func(text string) string
 }
 
 // row is one row of a result.
@@ -74,8 +76,8 @@ type connection interface {
 
 // session runs statements and prepares each text once.
 type session struct {
-	on        connection
-	translate func(error) error
+	on connection
+	*flavor
 
 	prepared sync.Map // text → *sql.Stmt
 	count    atomic.Int64
@@ -89,7 +91,11 @@ func (s *session) statement(ctx context.Context, text string) (*sql.Stmt, error)
 	if s.count.Load() >= maxStatements {
 		return nil, nil
 	}
-	stmt, err := s.on.PrepareContext(ctx, text)
+	spoken := text
+	if s.rewrite != nil {
+		spoken = s.rewrite(text)
+	}
+	stmt, err := s.on.PrepareContext(ctx, spoken)
 	if err != nil {
 		return nil, err
 	}

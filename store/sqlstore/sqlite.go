@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,10 +85,12 @@ func OpenSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open sqlite: %w", err)
 	}
-	e := &sqliteEngine{path: path, log: o.Logger, every: o.CheckpointEvery, walBytes: o.WALBytes,
-		dirty: make(chan struct{}, 1), stop: make(chan struct{})}
+	e := &sqliteEngine{
+		path: path, log: o.Logger, every: o.CheckpointEvery, walBytes: o.WALBytes,
+		dirty: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
 	s := &Store{log: o.Logger, engine: e}
-	s.flavor = flavor{begin: "BEGIN IMMEDIATE", view: sql.TxOptions{ReadOnly: true}, translate: translateSQLite}
+	s.flavor = &sqliteFlavor
 	s.sealer = o.Sealer
 
 	common := []string{
@@ -107,12 +110,36 @@ func OpenSQLite(ctx context.Context, o Options) (*Store, error) {
 		_ = e.closePools()
 		return nil, fmt.Errorf("open %s: %w", o.Path, translateSQLite(err))
 	}
-	s.writer = &session{on: e.writer, translate: translateSQLite}
+	s.writer = &session{on: e.writer, flavor: s.flavor}
 	s.db = e.readers
-	s.pool = &session{on: e.readers, translate: translateSQLite}
+	s.pool = &session{on: e.readers, flavor: s.flavor}
 	e.working.Go(e.checkpointAll)
 	s.start()
 	return s, nil
+}
+
+var sqliteFlavor = flavor{
+	begin:     "BEGIN IMMEDIATE",
+	view:      sql.TxOptions{ReadOnly: true},
+	translate: translateSQLite,
+	rewrite:   plainParameters,
+}
+
+// plainParameters replaces $1, $2, … by question marks where they come once each and in order. The driver looks up the
+// name of every parameter that has one, each time it is bound.
+func plainParameters(text string) string {
+	parts := strings.Split(text, "$")
+	var b strings.Builder
+	b.WriteString(parts[0])
+	for i, part := range parts[1:] {
+		rest, ok := strings.CutPrefix(part, strconv.Itoa(i+1))
+		if !ok || rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+			return text
+		}
+		b.WriteByte('?')
+		b.WriteString(rest)
+	}
+	return b.String()
 }
 
 // openSQLitePool makes a pool whose connections begin with the statements of setup.
@@ -214,15 +241,13 @@ func (e *sqliteEngine) checkpointAll() {
 	ctx := context.Background()
 	timer := time.NewTimer(e.every)
 	defer timer.Stop()
-	idle := true // since the last round
 	for {
 		select {
 		case <-e.stop:
 			return
 		case <-e.dirty:
-			idle = false
 		}
-		for !idle {
+		for idle := false; !idle; {
 			timer.Reset(e.every)
 			select {
 			case <-e.stop:

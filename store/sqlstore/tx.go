@@ -175,9 +175,14 @@ func (t *tx) check() error {
 func (t *tx) Records(ctx context.Context, keys []store.RecordKey) (map[store.RecordKey]*carillon.Record, error) {
 	records := make(map[store.RecordKey]*carillon.Record, len(keys))
 	for _, key := range keys {
-		r, err := t.record(ctx, key)
-		if err != nil {
-			return nil, fmt.Errorf("read record %s: %w", key.Ref, err)
+		var r *carillon.Record
+		if w, ok := t.held(key); ok {
+			r = w.copy()
+		} else {
+			var err error
+			if r, _, err = first(ctx, t, scanRecord, selectRecord, key.Org, string(key.Kind), key.Module, key.ID); err != nil {
+				return nil, fmt.Errorf("read %s: %w", key.Ref, err)
+			}
 		}
 		if r != nil {
 			records[key] = r
@@ -186,14 +191,13 @@ func (t *tx) Records(ctx context.Context, keys []store.RecordKey) (map[store.Rec
 	return records, nil
 }
 
-func (t *tx) record(ctx context.Context, key store.RecordKey) (*carillon.Record, error) {
-	for _, p := range []*pending{&t.pending, &t.batch.pending} {
-		if w, ok := p.records[key]; ok {
-			return w.copy(), nil
-		}
+// held is what this act, or one before it in the batch, did to a record that the database has not been told.
+func (t *tx) held(key store.RecordKey) (*pendingRecord, bool) {
+	if w, ok := t.pending.records[key]; ok {
+		return w, true
 	}
-	r, _, err := first(ctx, t, scanRecord, selectRecord, key.Org, key.Kind, key.Module, key.ID)
-	return r, err
+	w, ok := t.batch.pending.records[key]
+	return w, ok
 }
 
 // PutRecords holds records for the end of the batch.

@@ -24,8 +24,10 @@ func (s *suite) concurrency(t *testing.T) {
 					id := fmt.Sprintf("%d-%d", writer, round)
 					fails := (writer+round)%3 == 0
 					err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-						if _, err := apply(ctx, tx, wish{org: org, ref: account(id), data: `{"id":"x"}`,
-							references: []store.Reference{{Member: "parentId", Kind: carillon.KindAccount, ID: "root"}}}); err != nil {
+						if _, err := apply(ctx, tx, wish{
+							org: org, ref: account(id), data: `{"id":"x"}`,
+							references: []store.Reference{{Member: "parentId", Kind: carillon.KindAccount, ID: "root"}},
+						}); err != nil {
 							return err
 						}
 						switch round % 4 {

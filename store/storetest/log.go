@@ -149,13 +149,16 @@ func (s *suite) log(t *testing.T) {
 	s.test(t, "an update cannot tear the log", func(t *testing.T, s store.Store) {
 		write(t, s, wish{org: "one", ref: account("a"), data: `{"id":"a"}`})
 		change := func(seq int64) *carillon.Change {
-			return &carillon.Change{Org: "one", Seq: seq, Ref: account("b"), Op: carillon.OpCreated, Number: 2, Version: 1,
-				Lane: "b", Time: timeOf(seq), After: []byte(`{"id":"b"}`)}
+			return &carillon.Change{
+				Org: "one", Seq: seq, Ref: account("b"), Op: carillon.OpCreated, Number: 2, Version: 1,
+				Lane: "b", Time: timeOf(seq), After: []byte(`{"id":"b"}`),
+			}
 		}
 		for name, fn := range map[string]func(ctx context.Context, tx store.Tx) error{
 			"by a gap": func(ctx context.Context, tx store.Tx) error {
 				if _, err := tx.Lock(ctx, []string{"one"}); err != nil {
-					return nil
+					t.Error(err)
+					return err
 				}
 				if err := tx.Append(ctx, []*carillon.Change{change(3)}); err != nil {
 					return err
@@ -164,13 +167,15 @@ func (s *suite) log(t *testing.T) {
 			},
 			"by a repeat": func(ctx context.Context, tx store.Tx) error {
 				if _, err := tx.Lock(ctx, []string{"one"}); err != nil {
-					return nil
+					t.Error(err)
+					return err
 				}
 				return tx.Append(ctx, []*carillon.Change{change(1)})
 			},
 			"by a head left behind": func(ctx context.Context, tx store.Tx) error {
 				if _, err := tx.Lock(ctx, []string{"one"}); err != nil {
-					return nil
+					t.Error(err)
+					return err
 				}
 				return tx.Append(ctx, []*carillon.Change{change(2)})
 			},

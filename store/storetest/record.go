@@ -215,8 +215,10 @@ func (s *suite) references(t *testing.T) {
 			wish{org: "two", ref: contact("1"), data: `{}`, references: []store.Reference{to("accountId", "a")}},
 		)
 		want := []store.Referrer{
-			{Ref: contact("1"), Member: "accountId"}, {Ref: contact("2"), Member: "accountId"},
-			{Ref: contact("2"), Member: "parentId"}, {Ref: custom, Member: "accountId"},
+			{Ref: contact("1"), Member: "accountId"},
+			{Ref: contact("2"), Member: "accountId"},
+			{Ref: contact("2"), Member: "parentId"},
+			{Ref: custom, Member: "accountId"},
 		}
 		update(t, s, func(_ context.Context, tx store.Tx) error {
 			wantEqual(t, "all", referrers(t, tx, "one", carillon.KindAccount, "a", 0), want)

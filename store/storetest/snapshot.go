@@ -55,12 +55,18 @@ func (s *suite) snapshot(t *testing.T) {
 		write(t, s, wish{org: "one", ref: a})                                                           // 5
 		write(t, s, wish{org: "one", ref: account("other"), data: `{"id":"other","n":2}`})              // 6
 		write(t, s, wish{org: "one", ref: a, data: `{"id":"a","n":3}`})                                 // 7
-		first := &carillon.Record{Org: "one", Ref: a, Number: 2, Version: 1, Seq: 2, Lane: "a", Data: []byte(`{"id":"a","n":1}`),
-			Extra: []byte(`{"neon":1}`), CreatedAt: timeOf(2), UpdatedAt: timeOf(2)}
-		second := &carillon.Record{Org: "one", Ref: a, Number: 2, Version: 2, Seq: 3, Lane: "b", Data: []byte(`{"id":"a","n":2}`),
-			Extra: []byte(`{"neon":2}`), CreatedAt: timeOf(2), UpdatedAt: timeOf(3)}
-		third := &carillon.Record{Org: "one", Ref: a, Number: 3, Version: 1, Seq: 7, Lane: "a", Data: []byte(`{"id":"a","n":3}`),
-			CreatedAt: timeOf(7), UpdatedAt: timeOf(7)}
+		first := &carillon.Record{
+			Org: "one", Ref: a, Number: 2, Version: 1, Seq: 2, Lane: "a", Data: []byte(`{"id":"a","n":1}`),
+			Extra: []byte(`{"neon":1}`), CreatedAt: timeOf(2), UpdatedAt: timeOf(2),
+		}
+		second := &carillon.Record{
+			Org: "one", Ref: a, Number: 2, Version: 2, Seq: 3, Lane: "b", Data: []byte(`{"id":"a","n":2}`),
+			Extra: []byte(`{"neon":2}`), CreatedAt: timeOf(2), UpdatedAt: timeOf(3),
+		}
+		third := &carillon.Record{
+			Org: "one", Ref: a, Number: 3, Version: 1, Seq: 7, Lane: "a", Data: []byte(`{"id":"a","n":3}`),
+			CreatedAt: timeOf(7), UpdatedAt: timeOf(7),
+		}
 		for seq, want := range []*carillon.Record{nil, nil, first, second, second, nil, nil, third, third} {
 			got, err := s.RecordAsOf(t.Context(), "one", a, int64(seq))
 			if want == nil {
