@@ -144,7 +144,7 @@ func (b *browser) noSideways() {
 
 // busyHour fills an org with an hour of changes and subscriptions that fare differently.
 func busyHour(a *archive, org string, now time.Time) {
-	names := []string{"Acme GmbH", "Globex", "Initech & Söhne", "Umbrella", "Hooli"}
+	names := []string{"Acme GmbH", "Harbour Ltd", "Möwe & Söhne", "Lighthouse", "Tideline"}
 	for minute := 59; minute > 0; minute-- {
 		for i := range (minute*37+11)%23 + 3 {
 			at := now.Add(-time.Duration(minute)*time.Minute + time.Duration(i)*time.Second)
@@ -164,9 +164,9 @@ func busyHour(a *archive, org string, now time.Time) {
 	}
 	contact := account(org, "con_1", "", carillon.OpCreated, now)
 	contact.Ref, contact.Lane = carillon.Ref{Kind: carillon.KindContact, ID: "con_1"}, "acc_1"
-	contact.After = []byte(`{"id":"con_1","firstName":"Ada","lastName":"Example","email":"ada@example.com","type":"CUSTOMER","status":"ACTIVE","accountId":"acc_1"}`)
+	contact.After = []byte(`{"id":"con_1","firstName":"Accounts","lastName":"Payable","email":"payable@example.com","type":"CUSTOMER","status":"ACTIVE","accountId":"acc_1"}`)
 	a.add(contact)
-	a.add(account(org, "acc_5", "Hooli", carillon.OpDeleted, now))
+	a.add(account(org, "acc_5", "Tideline", carillon.OpDeleted, now))
 
 	a.subscribe(carillon.Subscription{Org: org, ID: "sub_1", Name: "crm", Dialect: "platform", Sink: carillon.Sink{Type: carillon.SinkWebhook, URL: "https://crm.example.com/hooks/carillon?token=hidden"}},
 		deliver.Status{State: carillon.StateActive, Delivered: 18_204, Failed: 3})
