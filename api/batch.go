@@ -66,6 +66,9 @@ func (s *server) batch(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if r.Header.Get("Idempotency-Key") != "" {
+		return carillon.Invalid("Idempotency-Key", "is not taken by a batch; give each line its own key")
+	}
 	connection := http.NewResponseController(w)
 	// HTTP/1 servers otherwise read the whole body before the first byte of the answer.
 	if err := connection.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -90,6 +90,9 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	sealer, err := vault.Open(filepath.Join(dir, "vault"))
 	must(t, err)
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	if _, fuzzing := t.(*testing.F); fuzzing { // which may not be written to from inside
+		log = slog.New(slog.DiscardHandler)
+	}
 	archive, err := sqlstore.OpenSQLite(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: sealer, Logger: log})
 	must(t, err)
 	book, err := ledger.New(ledger.Config{Store: archive, Logger: log})
@@ -274,6 +277,9 @@ func (h *house) get(path string, headers ...with) answer {
 // check validates an exchange against the OpenAPI document: every answer, and every request that was accepted.
 func (h *house) check(req *http.Request, body string, a answer) {
 	h.t.Helper()
+	if req.Method == http.MethodHead { // goes with GET and is not written down apart
+		return
+	}
 	again := req.Clone(h.t.Context())
 	again.URL.Scheme, again.URL.Host, again.Host = "", "", ""
 	again.RequestURI = ""

@@ -136,6 +136,7 @@ func TestBadInputIsRefusedByNameAndWritesNothing(t *testing.T) {
 		{"no such path", "GET", "/v1/nothing", ``, nil, 404, "not_found", "-"},
 		{"no such path at all", "GET", "/nothing", ``, nil, 404, "not_found", "-"},
 		{"no such schema", "GET", "/schemas/platform/nothing.json", ``, nil, 404, "not_found", "-"},
+		{"a batch under one key", "POST", "/v1/batch", `{}`, with{"Content-Type": "application/x-ndjson", "Idempotency-Key": "k"}, 422, "invalid", "Idempotency-Key"},
 		{"a batch of another media type", "POST", "/v1/batch", `{}`, with{"Content-Type": "text/csv"}, 415, "unsupported", "Content-Type"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -323,6 +324,15 @@ func TestFieldsAndValueListsAreDefinedPerOrg(t *testing.T) {
 	}
 	h.do(http.MethodDelete, "/v1/fields/account/tier", "").want(204)
 	h.get("/v1/fields/account/tier").refusal(404, "not_found")
+}
+
+func TestHEADAnswersAsGETWithoutTheBody(t *testing.T) {
+	h := open(t)
+	h.do(http.MethodPut, "/v1/accounts/acc_1", `{"name":"One"}`).want(201)
+	if a := h.do(http.MethodHead, "/v1/accounts/acc_1", "").want(200); a.header.Get("ETag") != `"1"` || len(a.body) > 0 {
+		t.Errorf("HEAD: %v %s", a.header, a.body)
+	}
+	h.do(http.MethodHead, "/v1/accounts/acc_9", "").want(404)
 }
 
 func TestRequestsAreNamed(t *testing.T) {
