@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"context"
+	"fmt"
 
 	"carillon"
 )
@@ -32,4 +33,54 @@ func Encode(ctx context.Context, d Dialect, ev carillon.Event, s Settings, l Loo
 		return a.EncodeWith(ctx, ev, s, l)
 	}
 	return d.Encode(ev, s)
+}
+
+// AssociatingBatcher is a Batcher whose batches also tell what its single messages do.
+type AssociatingBatcher interface {
+	Associating
+	Batcher
+	// EncodeBatchWith is EncodeBatch with all that can be looked up, as EncodeWith is Encode.
+	EncodeBatchWith(ctx context.Context, events []carillon.Event, s Settings, l Lookup) (carillon.Message, error)
+}
+
+// EncodeBatch renders events as one message with all that their dialect tells.
+func EncodeBatch(ctx context.Context, b Batcher, events []carillon.Event, s Settings, l Lookup) (carillon.Message, error) {
+	if a, ok := b.(AssociatingBatcher); ok {
+		return a.EncodeBatchWith(ctx, events, s, l)
+	}
+	return b.EncodeBatch(events, s)
+}
+
+// Authors says who created the record of a change, and who changed it last after that, both as of the change; nil where
+// nobody did, or the log does not know. Without a lookup (nil) it says what the change itself knows.
+func Authors(ctx context.Context, c *carillon.Change, l Lookup) (creator, updater *carillon.Actor, err error) {
+	snapshot := c.Origin == OriginSnapshot
+	if c.Op == carillon.OpCreated && !snapshot {
+		return &c.Actor, nil, nil
+	}
+	if !snapshot {
+		updater = &c.Actor
+	}
+	if l == nil {
+		return nil, updater, nil
+	}
+	created, err := l.Creation(ctx, c)
+	switch {
+	case err == nil:
+		creator = &created.Actor
+	case !carillon.IsNotFound(err):
+		return nil, nil, fmt.Errorf("find who created %s: %w", c.Ref, err)
+	}
+	if snapshot {
+		following := *c
+		following.Seq++
+		last, err := l.Previous(ctx, &following)
+		switch {
+		case err == nil && last.Op != carillon.OpCreated:
+			updater = &last.Actor
+		case err != nil && !carillon.IsNotFound(err):
+			return nil, nil, fmt.Errorf("find who changed %s: %w", c.Ref, err)
+		}
+	}
+	return creator, updater, nil
 }

@@ -46,6 +46,27 @@ func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// Elements walks the elements of an array, slices of it. It reads as Members does.
+func Elements(array []byte) iter.Seq[[]byte] {
+	return func(yield func(value []byte) bool) {
+		if len(array) == 0 || array[0] != '[' {
+			return
+		}
+		rest := array[1:]
+		for {
+			end := valueEnd(rest)
+			if end <= 0 || !yield(rest[:end:end]) {
+				return
+			}
+			rest = rest[end:]
+			if len(rest) == 0 || rest[0] != ',' {
+				return
+			}
+			rest = rest[1:]
+		}
+	}
+}
+
 // Unquote gives the text of a JSON string; "" if it is none.
 func Unquote(quoted []byte) string {
 	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {

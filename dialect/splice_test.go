@@ -2,6 +2,7 @@ package dialect_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,28 @@ func TestMemberSurvivesWhatIsNoRecord(t *testing.T) {
 	} {
 		if got := dialect.Member([]byte(object), "a"); len(got) > 0 && !strings.Contains(object, string(got)) {
 			t.Errorf("Member(%s) = %s", object, got)
+		}
+	}
+}
+
+func TestElementsWalksArraysOnly(t *testing.T) {
+	for array, want := range map[string][]string{
+		`[]`:                        nil,
+		`[1]`:                       {`1`},
+		`["a,]",[2,{"b":3}],{},""]`: {`"a,]"`, `[2,{"b":3}]`, `{}`, `""`},
+		`{"a":1}`:                   nil,
+		`"[1]"`:                     nil,
+		``:                          nil,
+		`[`:                         nil,
+		`[1,`:                       {`1`},
+		`["a`:                       nil,
+	} {
+		var got []string
+		for element := range dialect.Elements([]byte(array)) {
+			got = append(got, string(element))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("Elements(%s) = %q, want %q", array, got, want)
 		}
 	}
 }

@@ -26,9 +26,6 @@ const creationPage = 64
 // Creation reads the change that created the record of c. It is the first one of its id, unless the id was used before:
 // then the records of that id are told apart by their numbers. Fails with not_found if the log no longer has it.
 func (p Past) Creation(ctx context.Context, c *carillon.Change) (*carillon.Change, error) {
-	if c.Op == carillon.OpCreated && c.Version == 1 {
-		return c, nil
-	}
 	query := LogQuery{Ref: &c.Ref, Until: c.Seq, Limit: 1}
 	for c.Seq > 0 {
 		page, err := p.Log.Changes(ctx, c.Org, query)

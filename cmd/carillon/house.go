@@ -20,6 +20,7 @@ import (
 	"carillon/deliver"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
+	"carillon/dialect/neon"
 	"carillon/dialect/platform"
 	"carillon/ledger"
 	"carillon/store/sqlstore"
@@ -30,6 +31,7 @@ import (
 func dialects() map[string]dialect.Dialect {
 	return map[string]dialect.Dialect{
 		platform.Name: platform.New(),
+		neon.Name:     neon.New(),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -99,6 +100,42 @@ func TestSecondSecretSignsUntilItExpires(t *testing.T) {
 		if err := verifier.VerifyIgnoringTimestamp(message().Body, header); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestABodyTravelsInAForm(t *testing.T) {
+	var contentType, payload string
+	var fields int
+	var body []byte
+	var header http.Header
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		contentType, header = r.Header.Get("Content-Type"), r.Header.Clone()
+		body, _ = io.ReadAll(r.Body)
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			t.Error(err)
+		}
+		payload, fields = values.Get("payload"), len(values)
+	})
+	m := message()
+	m.Body = []byte(`{"name":"A & B = 100% + \u00e9é😀;","n":9007199254740993}`)
+	kept := bytes.Clone(m.Body)
+	sink := open(t, dev(), carillon.Sink{URL: server.URL, ContentType: "application/x-www-form-urlencoded"})
+	if result := send(t, sink, m); result.Verdict != deliver.Taken {
+		t.Fatalf("got %+v", result)
+	}
+	if contentType != "application/x-www-form-urlencoded" || payload != string(kept) || fields != 1 {
+		t.Errorf("a %s with %d fields arrived, the payload being %s", contentType, fields, payload)
+	}
+	verifier, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verifier.VerifyIgnoringTimestamp(body, header); err != nil {
+		t.Errorf("what arrived is not what was signed: %v", err)
+	}
+	if m.ContentType == contentType || !bytes.Equal(m.Body, kept) {
+		t.Error("sending changes the message, which subscriptions share")
 	}
 }
 

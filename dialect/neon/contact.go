@@ -1,0 +1,55 @@
+package neon
+
+// individualContact is individualAccount.primaryContact. A person's account without the names of a primary contact is named
+// by the account.
+var individualContact = newTable(
+	row{"contactId", vendors},
+	row{"firstName", firstName},
+	row{"lastName", lastName},
+	row{"middleName", text("primaryContact.middleName")},
+	row{"prefix", text("primaryContact.title")},
+	row{"suffix", text("primaryContact.suffix")},
+	row{"salutation", vendors},
+	row{"preferredName", vendors},
+	row{"phone1", digits("primaryContact.phone", "phone")},
+	row{"phone1Type", vendors},
+	row{"phone2", vendors},
+	row{"phone2Type", vendors},
+	row{"phone3", vendors},
+	row{"phone3Type", vendors},
+	row{"fax", vendors},
+	row{"dob", vendors},
+	row{"gender", vendors},
+	row{"email1", text("primaryContact.email")},
+	row{"email2", vendors},
+	row{"email3", vendors},
+	row{"deceased", vendors},
+	row{"addresses", addresses},
+	row{"department", vendors},
+	row{"title", text("primaryContact.jobTitle")},
+)
+
+// organizationContact is organizationAccount.primaryContact. In the samples it has no e-mail addresses.
+var organizationContact = newTable(
+	row{"contactId", vendors},
+	row{"firstName", text("primaryContact.firstName")},
+	row{"lastName", text("primaryContact.lastName")},
+	row{"middleName", text("primaryContact.middleName")},
+	row{"prefix", text("primaryContact.title")},
+	row{"suffix", text("primaryContact.suffix")},
+	row{"salutation", vendors},
+	row{"preferredName", vendors},
+	row{"phone1", digits("primaryContact.phone", "phone")},
+	row{"phone1Type", vendors},
+	row{"phone2", vendors},
+	row{"phone2Type", vendors},
+	row{"phone3", vendors},
+	row{"phone3Type", vendors},
+	row{"fax", vendors},
+	row{"dob", vendors},
+	row{"gender", vendors},
+	row{"deceased", vendors},
+	row{"addresses", addresses},
+	row{"department", vendors},
+	row{"title", text("primaryContact.jobTitle")},
+)

@@ -1,0 +1,372 @@
+package neon
+
+import (
+	"bytes"
+	"iter"
+	"strings"
+
+	"carillon"
+	"carillon/dialect"
+)
+
+// row is one member of a vendor's object. Rows stand in the vendor's order.
+type row struct {
+	name  string
+	value value
+}
+
+// value says where a member comes from. append leaves b as it is if there is nothing to tell: the member is then absent.
+// sent is what the vendor once sent for the member, nil if nothing.
+type value struct {
+	append func(a *account, b, sent []byte) []byte
+	schema map[string]any
+}
+
+// table is the rows of an object, to be found by name.
+type table struct {
+	rows   []row
+	places map[string]int
+}
+
+func newTable(rows ...row) *table {
+	t := &table{rows: rows, places: make(map[string]int, len(rows))}
+	for i, r := range rows {
+		t.places[r.name] = i
+	}
+	return t
+}
+
+// maxRows is how many rows a table has at most.
+const maxRows = 32
+
+// appendMembers writes the members of an object: the rows, then what the vendor sent beyond them.
+func (a *account) appendMembers(b []byte, t *table, sent []byte) []byte {
+	var known [maxRows][]byte
+	strangers := false
+	for name, value := range dialect.Members(sent) {
+		if place, ok := t.places[string(name[1:len(name)-1])]; ok {
+			known[place] = value
+		} else {
+			strangers = true
+		}
+	}
+	for i := range t.rows {
+		start := len(b)
+		b = appendName(b, t.rows[i].name)
+		begun := len(b)
+		if b = t.rows[i].value.append(a, b, known[i]); len(b) == begun {
+			b = b[:start]
+		}
+	}
+	if !strangers {
+		return b
+	}
+	for name, value := range dialect.Members(sent) {
+		if _, ok := t.places[string(name[1:len(name)-1])]; ok {
+			continue
+		}
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(b, name...)
+		b = append(b, ':')
+		b = append(b, value...)
+	}
+	return b
+}
+
+// house finds the first of the house's members that says something: by path ("website", "primaryContact.email").
+func house(paths ...string) func(a *account) []byte {
+	type path struct {
+		place int
+		part  string // "" for the member itself
+	}
+	var list []path
+	for _, text := range paths {
+		name, part, _ := strings.Cut(text, ".")
+		place, known := carillon.FieldNumber(carillon.KindAccount, name)
+		if !known {
+			panic("neon: accounts have no member " + name)
+		}
+		list = append(list, path{place, part})
+	}
+	return func(a *account) []byte {
+		for _, p := range list {
+			found := a.members[p.place]
+			if p.part != "" {
+				found = dialect.Member(found, p.part)
+			}
+			if len(found) > 0 && string(found) != `""` {
+				return found
+			}
+		}
+		return nil
+	}
+}
+
+var (
+	textSchema   = map[string]any{"type": "string"}
+	looseSchema  = map[string]any{"type": []string{"string", "number"}} // the vendor makes numbers of some texts
+	digitsSchema = map[string]any{"type": []string{"integer", "string"}}
+	timeSchema   = map[string]any{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}[+-][0-9]{2}:[0-9]{2}$`}
+)
+
+// vendors is a member that the house has no place for: as the vendor sent it, or absent.
+var vendors = value{
+	append: func(_ *account, b, sent []byte) []byte { return append(b, sent...) },
+	schema: map[string]any{"description": "As Neon sent it."},
+}
+
+// text is a text of the house.
+func text(path string) value {
+	find := house(path)
+	return value{
+		append: func(a *account, b, sent []byte) []byte {
+			if found := find(a); found != nil {
+				return append(b, found...)
+			}
+			return append(b, sent...)
+		},
+		schema: looseSchema,
+	}
+}
+
+// digits is a text of the house, the first one that says something, as a number if it is one: so the vendor does.
+func digits(paths ...string) value {
+	find := house(paths...)
+	return value{
+		append: func(a *account, b, sent []byte) []byte {
+			if found := find(a); found != nil {
+				return appendDigits(b, dialect.Unquote(found))
+			}
+			return append(b, sent...)
+		},
+		schema: digitsSchema,
+	}
+}
+
+// maxDigits keeps numbers within 64 bits.
+const maxDigits = 18
+
+// isNumber reports whether digits lose nothing as a number: a leading zero would.
+func isNumber(s string) bool {
+	if s == "" || len(s) > maxDigits || len(s) > 1 && s[0] == '0' {
+		return false
+	}
+	return strings.Trim(s, "0123456789") == ""
+}
+
+func appendDigits(b []byte, s string) []byte {
+	if isNumber(s) {
+		return append(b, s...)
+	}
+	return dialect.AppendString(b, s)
+}
+
+// object is an object with members of its own, absent if it has none.
+func object(t *table) value {
+	return value{
+		append: func(a *account, b, sent []byte) []byte {
+			start := len(b)
+			b = a.appendMembers(append(b, '{'), t, sent)
+			if b[len(b)-1] == '{' {
+				return b[:start]
+			}
+			return append(b, '}')
+		},
+		schema: t.schema(),
+	}
+}
+
+// several walks the elements of a list, or the one object that stands for a list of one.
+func several(sent []byte) iter.Seq[[]byte] {
+	if len(sent) > 0 && sent[0] == '{' {
+		return func(yield func([]byte) bool) { yield(sent) }
+	}
+	return dialect.Elements(sent)
+}
+
+// accountID is the vendor's own number, or else the record's.
+var accountID = value{
+	append: func(a *account, b, _ []byte) []byte {
+		if id := dialect.Member(a.sent, "accountId"); len(id) > 0 {
+			return append(b, id...)
+		}
+		return appendInt(b, a.change.Number)
+	},
+	schema: digitsSchema,
+}
+
+// createdAt is when the vendor created the account, or else when the house did.
+var createdAt = value{
+	append: func(a *account, b, sent []byte) []byte {
+		if len(sent) > 0 {
+			return append(b, sent...)
+		}
+		return a.appendMoment(b, a.member("createdAt"))
+	},
+	schema: timeSchema,
+}
+
+// modifiedAt is when the vendor modified the account if this change came from a vendor, else when the house did.
+var modifiedAt = value{
+	append: func(a *account, b, sent []byte) []byte {
+		if len(sent) > 0 && a.received() {
+			return append(b, sent...)
+		}
+		return a.appendMoment(b, a.member("updatedAt"))
+	},
+	schema: timeSchema,
+}
+
+var deletedAt = value{
+	append: func(a *account, b, _ []byte) []byte {
+		b = append(b, '"')
+		b = a.settings.appendTime(b, a.change.Time)
+		return append(b, '"')
+	},
+	schema: timeSchema,
+}
+
+// createdBy names who created the account for the vendor, or else in the house.
+var createdBy = value{
+	append: func(a *account, b, sent []byte) []byte {
+		if len(sent) > 0 {
+			return append(b, sent...)
+		}
+		return appendPerson(b, a.creator)
+	},
+	schema: textSchema,
+}
+
+// modifiedBy names who modified the account for the vendor if this change came from a vendor, else in the house.
+var modifiedBy = value{
+	append: func(a *account, b, sent []byte) []byte {
+		if len(sent) > 0 && a.received() {
+			return append(b, sent...)
+		}
+		return appendPerson(b, a.modifier)
+	},
+	schema: textSchema,
+}
+
+var deletedBy = value{
+	append: func(a *account, b, _ []byte) []byte { return appendPerson(b, a.modifier) },
+	schema: textSchema,
+}
+
+// received reports whether the change came in from a vendor.
+func (a *account) received() bool { return strings.HasPrefix(a.change.Origin, "connection:") }
+
+func (a *account) appendMoment(b, quoted []byte) []byte {
+	t, err := carillon.ParseTime(dialect.Unquote(quoted))
+	if err != nil {
+		return b
+	}
+	b = append(b, '"')
+	b = a.settings.appendTime(b, t)
+	return append(b, '"')
+}
+
+func appendPerson(b []byte, name string) []byte {
+	if name == "" {
+		return b
+	}
+	return dialect.AppendString(b, name)
+}
+
+// firstName and lastName of a person are those of the primary contact, or else the account's name, divided before its last word.
+var (
+	firstName = nameOfPerson("primaryContact.firstName", func(name string) string {
+		return strings.TrimSpace(name[:strings.LastIndexByte(name, ' ')+1])
+	})
+	lastName = nameOfPerson("primaryContact.lastName", func(name string) string {
+		return name[strings.LastIndexByte(name, ' ')+1:]
+	})
+)
+
+func nameOfPerson(path string, divide func(string) string) value {
+	find, either := house(path), house("primaryContact.firstName", "primaryContact.lastName")
+	return value{
+		append: func(a *account, b, sent []byte) []byte {
+			if found := find(a); found != nil {
+				return append(b, found...)
+			}
+			if len(sent) > 0 || either(a) != nil {
+				return append(b, sent...)
+			}
+			name := divide(strings.TrimSpace(dialect.Unquote(a.member("name"))))
+			if name == "" {
+				return b
+			}
+			return dialect.AppendString(b, name)
+		},
+		schema: looseSchema,
+	}
+}
+
+// coded is {"code","name"}: the pair that the vendor sent if the house still says the same, else the code or the name, whichever
+// the house's text is.
+func coded(path string) value {
+	return pair(path, func(text string) string {
+		if len(text) == 2 && strings.ToUpper(text) == text {
+			return "code"
+		}
+		return "name"
+	})
+}
+
+// named is {"id","name"}: the pair that the vendor sent if the house still says the same, else the name.
+func named(path string) value {
+	return pair(path, func(string) string { return "name" })
+}
+
+func pair(path string, member func(text string) string) value {
+	find := house(path)
+	return value{
+		append: func(a *account, b, sent []byte) []byte {
+			found := find(a)
+			if found == nil {
+				return append(b, sent...)
+			}
+			if bytes.Equal(dialect.Member(sent, "name"), found) || bytes.Equal(dialect.Member(sent, "code"), found) {
+				return append(b, sent...)
+			}
+			b = append(b, `{"`...)
+			b = append(b, member(dialect.Unquote(found))...)
+			b = append(b, `":`...)
+			b = append(b, found...)
+			return append(b, '}')
+		},
+		schema: map[string]any{"type": "object"},
+	}
+}
+
+// zipCode and zipCodeSuffix are the two halves of a postal code like 39111-1355; any other one is a zipCode alone.
+func zipCode(path string) value { return zip(path, func(code, _ string) string { return code }) }
+
+func zipCodeSuffix(path string) value {
+	return zip(path, func(_, suffix string) string { return suffix })
+}
+
+func zip(path string, half func(code, suffix string) string) value {
+	find := house(path)
+	return value{
+		append: func(a *account, b, sent []byte) []byte {
+			found := find(a)
+			if found == nil {
+				return append(b, sent...)
+			}
+			whole := dialect.Unquote(found)
+			code, suffix, divided := strings.Cut(whole, "-")
+			if !divided || code == "" || suffix == "" || strings.Trim(code+suffix, "0123456789") != "" {
+				code, suffix = whole, ""
+			}
+			if text := half(code, suffix); text != "" {
+				return appendDigits(b, text)
+			}
+			return b
+		},
+		schema: digitsSchema,
+	}
+}
