@@ -259,8 +259,8 @@ func TestAChangeOfAKilobyteTakesLittleMoreOnDisk(t *testing.T) {
 		}
 		return size
 	}
-	before := put(2)
-	const rounds = 8
+	before := put(1)
+	const rounds = 4
 	each := float64(put(rounds)-before) / (rounds * benchAccounts)
 	if size := len(benchRecord("acc_01kar1z2m3n4p5q6r7s8t9v000", 5)); size < 1024 {
 		t.Fatalf("the record has %d bytes, the test is about more", size)

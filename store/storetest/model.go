@@ -158,7 +158,7 @@ func (s *suite) model(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			orgs++
 			m := newModel(fmt.Sprintf("org%d", orgs))
-			for range rapid.IntRange(1, 8).Draw(rt, "updates") {
+			for range rapid.IntRange(1, 6).Draw(rt, "updates") {
 				m.step(rt, t, s)
 			}
 			m.check(rt, t, s)

@@ -88,15 +88,15 @@ func (s *suite) snapshot(t *testing.T) {
 			orgs++
 			org := fmt.Sprintf("org%d", orgs)
 			m := newModel(org)
-			for range rapid.IntRange(1, 8).Draw(rt, "updates") {
+			for range rapid.IntRange(1, 6).Draw(rt, "updates") {
 				wishes := drawWishes(rt, m)
 				changes := write(t, s, wishes...)
 				m.apply(changes)
 			}
-			for range 3 {
+			for range 2 {
 				asOf := rapid.Int64Range(0, m.head()).Draw(rt, "as of")
 				want := m.asOf(asOf)
-				limit := rapid.IntRange(1, len(want)+2).Draw(rt, "limit")
+				limit := rapid.IntRange(1+len(want)/4, len(want)+2).Draw(rt, "limit")
 				got, err := snapshotOf(t.Context(), s, org, asOf, limit)
 				if err != nil {
 					rt.Fatal(err)
@@ -107,7 +107,7 @@ func (s *suite) snapshot(t *testing.T) {
 	})
 
 	s.test(t, "a snapshot has neither gap nor overlap while writers go on", func(t *testing.T, s store.Store) {
-		const writers, records, rounds = 4, 40, 30
+		const writers, records, rounds = 4, 40, 20
 		m := newModel("one")
 		var mu sync.Mutex // guards m
 		writeSome := func(writer, round int) error {
@@ -154,13 +154,13 @@ func (s *suite) snapshot(t *testing.T) {
 		var snapshots []taken
 		for reader := range 2 {
 			wg.Go(func() {
-				for range 15 {
+				for range 6 {
 					asOf, err := s.Head(t.Context(), "one")
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					records, err := snapshotOf(t.Context(), s, "one", asOf, 3+reader*4)
+					records, err := snapshotOf(t.Context(), s, "one", asOf, 6+reader*7)
 					if err != nil {
 						t.Error(err)
 						return
