@@ -15,6 +15,7 @@ import (
 	"carillon/deliver"
 	"carillon/dialect"
 	"carillon/dialect/platform"
+	"carillon/dialect/smarterpay"
 	"carillon/ledger"
 	"carillon/store/sqlstore"
 	"carillon/vault"
@@ -74,7 +75,7 @@ func (h *house) startEngine() {
 	h.t.Helper()
 	engine, err := deliver.New(deliver.Config{
 		Store:    h.store,
-		Dialects: map[string]dialect.Dialect{"platform": platform.New()},
+		Dialects: map[string]dialect.Dialect{"platform": platform.New(), "smarterpay": smarterpay.New()},
 		Sinks: map[carillon.SinkType]deliver.OpenSink{
 			carillon.SinkWebhook: func(*carillon.Subscription) (deliver.Sink, error) { return h.sink, nil },
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"carillon"
@@ -105,10 +106,13 @@ func check(s *carillon.Subscription) *carillon.Error {
 
 // prepare makes a plan of a subscription. It fails with carillon.CodeInvalid, naming the member.
 func (e *Engine) prepare(s *carillon.Subscription) (*plan, error) {
+	d, ok := e.dialects[s.Dialect]
+	if r, own := d.(dialect.RetryDefault); own && len(s.Retry.Schedule) == 0 {
+		s.Retry.Schedule = slices.Clone(r.RetrySchedule())
+	}
 	if err := check(s); err != nil {
 		return nil, err
 	}
-	d, ok := e.dialects[s.Dialect]
 	if !ok {
 		return nil, carillon.Invalid("/dialect", fmt.Sprintf("%q is not a dialect", s.Dialect))
 	}
@@ -172,7 +176,7 @@ func (p *plan) wants(c *carillon.Change) (want uint64, types []string, err error
 // encode renders events as one message. It fails with errUnread if the log could not be read.
 func (p *plan) encode(ctx context.Context, events []carillon.Event) (carillon.Message, error) {
 	if p.batcher != nil {
-		return p.batcher.EncodeBatch(events, p.settings)
+		return dialect.EncodeBatch(ctx, p.batcher, events, p.settings, p.past)
 	}
 	return dialect.Encode(ctx, p.dialect, events[0], p.settings, p.past)
 }

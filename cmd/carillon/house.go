@@ -20,9 +20,12 @@ import (
 	"carillon/deliver"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
+	"carillon/dialect/cloudevents"
 	"carillon/dialect/neon"
 	"carillon/dialect/platform"
+	"carillon/dialect/smarterpay"
 	"carillon/ledger"
+	"carillon/sign"
 	"carillon/store/sqlstore"
 	"carillon/telemetry"
 )
@@ -30,15 +33,24 @@ import (
 // dialects lists every language the house speaks.
 func dialects() map[string]dialect.Dialect {
 	return map[string]dialect.Dialect{
-		platform.Name: platform.New(),
-		neon.Name:     neon.New(),
+		cloudevents.Name: cloudevents.New(),
+		neon.Name:        neon.New(),
+		platform.Name:    platform.New(),
+		smarterpay.Name:  smarterpay.New(),
+	}
+}
+
+// schemes lists the vendors that sign webhooks in a way of their own, by their dialects.
+func schemes() map[string]webhook.Scheme {
+	return map[string]webhook.Scheme{
+		smarterpay.Name: func(secrets ...string) (webhook.Signer, error) { return sign.NewSmarterPay(secrets...) },
 	}
 }
 
 // sinks lists every place that messages can go; closing ends the connections that sinks share.
 func sinks(f houseFlags, log *slog.Logger) (open map[carillon.SinkType]deliver.OpenSink, closing func() error) {
 	webhooks := webhook.New(webhook.Config{
-		AllowPrivate: f.Dev || f.AllowPrivateSinks, UserAgent: "Carillon/" + programVersion(), Logger: log,
+		AllowPrivate: f.Dev || f.AllowPrivateSinks, UserAgent: "Carillon/" + programVersion(), Logger: log, Schemes: schemes(),
 	})
 	return map[carillon.SinkType]deliver.OpenSink{
 		carillon.SinkWebhook: webhooks.Open,

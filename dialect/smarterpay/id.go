@@ -1,0 +1,77 @@
+package smarterpay
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"carillon"
+)
+
+// The vendor's ids are a prefix and 18 characters. These prefixes are the ones it uses.
+const (
+	prefixAccount = "CA"
+	prefixEvent   = "HI"
+	prefixWebhook = "OM"
+	prefixClient  = "CL"
+	prefixUser    = "CU"
+
+	idCharacters = 18
+)
+
+// idEncoding spells with the vendor's characters: digits and capitals.
+var idEncoding = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+
+// appendID appends an id in the vendor's shape: ours, if it has that shape already (it came from the vendor), else one made
+// of it and of the scope in which it is unique. The same id and scope give the same for ever.
+func appendID(b []byte, prefix, id, scope string) []byte {
+	if isID(prefix, id) {
+		return append(b, id...)
+	}
+	b = append(b, prefix...)
+	hash := sha256.Sum256([]byte(prefix + "\x00" + scope + "\x00" + id))
+	return append(b, idEncoding.EncodeToString(hash[:])[:idCharacters]...)
+}
+
+// isID reports whether an id has the vendor's shape.
+func isID(prefix, id string) bool {
+	rest, ok := strings.CutPrefix(id, prefix)
+	if !ok || len(rest) != idCharacters {
+		return false
+	}
+	for i := range len(rest) {
+		if c := rest[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// appendUser appends {"id"} of who did something; null if that is not known.
+func appendUser(b []byte, actor *carillon.Actor, org string) []byte {
+	if actor == nil || actor.ID == "" {
+		return append(b, null...)
+	}
+	return append(appendID(append(b, `{"id":"`...), prefixUser, actor.ID, org), `"}`...)
+}
+
+// appendClient appends {"id"} of the subscription's client; by default one made of the org.
+func appendClient(b []byte, s *settings, org string) []byte {
+	b = append(b, `{"id":"`...)
+	if s.clientID != "" {
+		b = append(b, s.clientID...)
+	} else {
+		b = appendID(b, prefixClient, "", org)
+	}
+	return append(b, `"}`...)
+}
+
+// keySpace is the name space of idempotency keys (RFC 9562, version 5).
+var keySpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("carillon/dialect/smarterpay/idempotency_key"))
+
+// idempotencyKey is a UUID made of the ids of a webhook's events, in their order.
+func idempotencyKey(ids []string) string {
+	return uuid.NewSHA1(keySpace, []byte(strings.Join(ids, "\n"))).String()
+}
