@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}()
-	os.Exit(code) //nolint:forbidigo // what TestMain is for
+	os.Exit(code)
 }
 
 // server is the binary serving a data directory.
