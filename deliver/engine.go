@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Update(ctx context.Context, fn func(ctx context.Context, tx store.Tx) error) error
 	Watch() (nudges <-chan struct{}, stop func())
+	Follow(fn func(changes []*carillon.Change)) (stop func())
 	RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error)
 	Snapshot(ctx context.Context, org string, asOf int64, after carillon.Ref, limit int) ([]*carillon.Record, error)
 	Changes(ctx context.Context, org string, q store.LogQuery) ([]*carillon.Change, error)
@@ -67,6 +68,7 @@ type Engine struct {
 	runners map[string]*running    // by subscription id
 	acts    map[string]*sync.Mutex // one change of a subscription at a time
 	tails   map[string]*tail       // by org
+	pushed  map[string]bool        // orgs whose tail was pushed to since the runners were last woken
 	runCtx  context.Context
 }
 
@@ -126,7 +128,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer writing.Wait()
 	defer stopWriter()
 
-	nudges, unwatch := e.store.Watch()
+	unfollow := e.store.Follow(e.committed)
+	defer unfollow()
+	nudges, unwatch := e.store.Watch() // after Follow: what a nudge is about has been pushed by then
 	defer unwatch()
 	for _, s := range subscriptions {
 		if err := e.startListed(ctx, s); err != nil && ctx.Err() == nil {
@@ -170,9 +174,15 @@ func (e *Engine) follow(ctx context.Context, nudges <-chan struct{}) {
 			}
 			continue
 		}
-		grown, err := e.extend(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.log.Error("follow the log", "error", err)
+		e.mu.Lock()
+		grown := e.pushed
+		e.pushed = nil
+		e.mu.Unlock()
+		if grown == nil {
+			var err error
+			if grown, err = e.extend(ctx); err != nil && ctx.Err() == nil {
+				e.log.Error("follow the log", "error", err)
+			}
 		}
 		if len(grown) == 0 {
 			continue
@@ -184,6 +194,25 @@ func (e *Engine) follow(ctx context.Context, nudges <-chan struct{}) {
 			}
 		}
 		e.mu.Unlock()
+	}
+}
+
+// committed takes what this process has just committed from the store's hands: most changes never have to be read back.
+func (e *Engine) committed(changes []*carillon.Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(changes) > 0 {
+		org, n := changes[0].Org, 1
+		for n < len(changes) && changes[n].Org == org {
+			n++
+		}
+		if t := e.tails[org]; t != nil && t.push(changes[:n]) {
+			if e.pushed == nil {
+				e.pushed = make(map[string]bool)
+			}
+			e.pushed[org] = true
+		}
+		changes = changes[n:]
 	}
 }
 

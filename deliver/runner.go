@@ -221,6 +221,9 @@ func (r *runner) read(ctx context.Context) {
 		limit := pageChanges
 		if r.replay != nil {
 			if r.position >= r.replay.To {
+				if r.passCursor(); len(r.window) > 0 {
+					return // what follows waits until the stretch is told
+				}
 				r.position = max(r.position, r.replay.Resume)
 				r.replay = nil
 				r.checkpoint.urgent = true

@@ -9,7 +9,7 @@ import (
 	"carillon/store"
 )
 
-// Bounds of the changes an org's tail keeps in memory, and of a page read from the log.
+// How many changes an org's tail keeps in memory (it may hold half as many more), and the bounds of a page read from the log.
 const (
 	tailChanges = 2048
 	pageChanges = 256
@@ -24,7 +24,7 @@ type tail struct {
 
 	mu      sync.Mutex
 	changes []*carillon.Change // consecutive seqs
-	head    int64              // of the log, as far as known; changes end here
+	head    int64              // of the log, as far as known; changes end here. 0: nothing is known yet
 	idle    bool               // nothing came since the last trim
 }
 
@@ -45,13 +45,7 @@ func (t *tail) extend(ctx context.Context) (bool, error) {
 		grown = true
 		t.mu.Lock()
 		if t.head == head { // else somebody else was faster
-			t.changes = append(t.changes, page...)
-			if over := len(t.changes) - tailChanges; over > 0 {
-				// A new array, so that readers keep theirs and the old changes can be freed.
-				t.changes = append(make([]*carillon.Change, 0, tailChanges+pageChanges), t.changes[over:]...)
-			}
-			t.head = page[len(page)-1].Seq
-			t.idle = false
+			t.add(page)
 		}
 		head = t.head
 		t.mu.Unlock()
@@ -59,6 +53,29 @@ func (t *tail) extend(ctx context.Context) (bool, error) {
 			return grown, nil
 		}
 	}
+}
+
+// push adds changes that were just committed, if they follow what is known, and reports whether they did. Otherwise
+// extend will read them.
+func (t *tail) push(changes []*carillon.Change) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(changes) == 0 || t.head == 0 || changes[0].Seq != t.head+1 {
+		return false
+	}
+	t.add(changes)
+	return true
+}
+
+// add appends changes that follow head. The caller holds mu.
+func (t *tail) add(changes []*carillon.Change) {
+	t.changes = append(t.changes, changes...)
+	if over := len(t.changes) - tailChanges; over > tailChanges/2 {
+		// A new array, so that readers keep theirs and the old changes can be freed.
+		t.changes = append(make([]*carillon.Change, 0, 2*tailChanges), t.changes[over:]...)
+	}
+	t.head = changes[len(changes)-1].Seq
+	t.idle = false
 }
 
 // trim frees the changes of a tail that has not grown since the last trim.

@@ -22,6 +22,11 @@ type Store interface {
 	// by this process or, where the engine can tell, another. It is a hint: readers poll as well. stop ends it.
 	Watch() (nudges <-chan struct{}, stop func())
 
+	// Follow has fn hear of the changes that this process commits, after each commit, in the order of the log. fn runs
+	// between two commits, so it must be quick; the changes are shared and must not be altered. It spares followers the
+	// way through the log, and is a shortcut only: what others write to the same archive is found by Watch and Changes.
+	Follow(fn func(changes []*carillon.Change)) (stop func())
+
 	// Size is the archive's size on disk in bytes, write-ahead log included.
 	Size(ctx context.Context) (int64, error)
 

@@ -168,8 +168,8 @@ func (s *Store) commit(acts []*act) {
 			}
 			a.err <- errs[i]
 		}
-		if err == nil && b.appended {
-			s.nudge()
+		if err == nil && len(b.appended) > 0 {
+			s.grew(b.appended)
 		}
 	}()
 	err = b.run(acts, errs)
@@ -183,7 +183,7 @@ type batch struct {
 	// pending is what the acts so far wrote that the database has not been told.
 	pending  pending
 	cache    cache
-	appended bool // changes were
+	appended []*carillon.Change
 	// broken says why pending could not be told: the batch cannot be committed.
 	broken error
 }
@@ -237,7 +237,7 @@ func (b *batch) act(a *act) (own, err error) {
 		return own, b.broken
 	}
 	if own == nil {
-		b.appended = b.appended || len(t.pending.changes) > 0
+		b.appended = append(b.appended, t.pending.changes...)
 		for org, head := range t.pending.heads {
 			b.cache.keepHead(org, head)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,7 +42,7 @@ func hold(t *testing.T, s *sqlstore.Store) (release func()) {
 	return release
 }
 
-// together queues one update for each name behind a held committer, and gives their errors.
+// together queues one update for each name, in their order, behind a held committer, and gives their errors.
 func together(t *testing.T, s *sqlstore.Store, names []string, fn func(ctx context.Context, tx store.Tx, name string) error) map[string]error {
 	t.Helper()
 	release := hold(t, s)
@@ -51,8 +52,8 @@ func together(t *testing.T, s *sqlstore.Store, names []string, fn func(ctx conte
 		wg.Go(func() {
 			errs[i] = s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return fn(ctx, tx, name) })
 		})
+		until(t, name+" is queued", func() bool { return s.Waiting() == i+1 })
 	}
-	until(t, "all are queued", func() bool { return s.Waiting() == len(names) })
 	release()
 	wg.Wait()
 	byName := make(map[string]error)
@@ -62,8 +63,8 @@ func together(t *testing.T, s *sqlstore.Store, names []string, fn func(ctx conte
 	return byName
 }
 
-// create adds an account.
-func create(ctx context.Context, tx store.Tx, id string) error {
+// create adds an account, which may have parents.
+func create(ctx context.Context, tx store.Tx, id string, parents ...string) error {
 	heads, err := tx.Lock(ctx, []string{"one"})
 	if err != nil {
 		return err
@@ -74,8 +75,12 @@ func create(ctx context.Context, tx store.Tx, id string) error {
 	data := []byte(`{"id":"` + id + `"}`)
 	r := &carillon.Record{Org: "one", Ref: ref, Number: head.Number, Version: 1, Seq: head.Seq, Lane: id, Data: data}
 	c := &carillon.Change{Org: "one", Seq: head.Seq, Ref: ref, Op: carillon.OpCreated, Number: head.Number, Version: 1, Lane: id, After: data}
+	write := store.RecordWrite{Record: r, New: true}
+	for _, parent := range parents {
+		write.References = append(write.References, store.Reference{Member: "parentId", Kind: carillon.KindAccount, ID: parent})
+	}
 	return errors.Join(
-		tx.PutRecords(ctx, []store.RecordWrite{{Record: r, New: true}}),
+		tx.PutRecords(ctx, []store.RecordWrite{write}),
 		tx.Append(ctx, []*carillon.Change{c}),
 		tx.SaveHeads(ctx, map[string]store.Head{"one": head}))
 }
@@ -168,6 +173,72 @@ func TestUpdatesThatWaitTogetherAreCommittedTogether(t *testing.T) {
 	}
 	if got := created(t, s); len(got) != len(names) {
 		t.Errorf("the log has %v", got)
+	}
+}
+
+func TestAnActThatFailsTakesNothingOfTheOthersInItsTransaction(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	errFailing := errors.New("it fails")
+	fields := func(ctx context.Context, tx store.Tx, want int) error {
+		list, err := tx.CustomFields(ctx, "one", carillon.KindAccount)
+		if err == nil && len(list) != want {
+			return fmt.Errorf("%d custom fields, want %d", len(list), want)
+		}
+		return err
+	}
+	children := func(ctx context.Context, tx store.Tx, want ...string) error {
+		list, err := tx.Referrers(ctx, "one", carillon.KindAccount, "root", 0)
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for _, r := range list {
+			ids = append(ids, r.ID)
+		}
+		if !slices.Equal(ids, want) {
+			return fmt.Errorf("root is referred to by %v, want %v", ids, want)
+		}
+		return nil
+	}
+	acts := map[string]func(ctx context.Context, tx store.Tx) error{
+		"a": func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, "a", "root") },
+		"b": func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(create(ctx, tx, "b", "root"),
+				tx.PutCustomField(ctx, &carillon.CustomField{Org: "one", Kind: carillon.KindAccount, UID: "tier"}),
+				fields(ctx, tx, 1), children(ctx, tx, "a", "b"), errFailing)
+		},
+		"c": func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(fields(ctx, tx, 0), children(ctx, tx, "a"), create(ctx, tx, "c", "root"), children(ctx, tx, "a", "c"))
+		},
+		"d": func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(create(ctx, tx, "d", "root"), errFailing)
+		},
+		"e": func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(create(ctx, tx, "e"), children(ctx, tx, "a", "c"), errFailing)
+		},
+	}
+	for name, err := range together(t, s, []string{"a", "b", "c", "d", "e"}, func(ctx context.Context, tx store.Tx, name string) error {
+		return acts[name](ctx, tx)
+	}) {
+		switch name {
+		case "a", "c":
+			if err != nil {
+				t.Errorf("act %s: %v", name, err)
+			}
+		default:
+			if joined, ok := err.(interface{ Unwrap() []error }); !ok || len(joined.Unwrap()) != 1 || !errors.Is(err, errFailing) {
+				t.Errorf("act %s failed with more than its own error: %v", name, err)
+			}
+		}
+	}
+	if got := created(t, s); !slices.Equal(got, []string{"a", "c"}) {
+		t.Errorf("the log has %v", got)
+	}
+	err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return errors.Join(children(ctx, tx, "a", "c"), fields(ctx, tx, 0))
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

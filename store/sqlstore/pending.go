@@ -22,7 +22,7 @@ type pending struct {
 // pendingRecord is a record as it shall be: nil Record means gone.
 type pendingRecord struct {
 	record *carillon.Record
-	// fresh says that the database may hold another record, or references, under the key.
+	// fresh says that the database is not believed to have the record: there is no use in updating it.
 	fresh bool
 	// references replace those in the database if referencesChanged.
 	references        []store.Reference

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"carillon"
 	"carillon/store"
 )
 
@@ -26,6 +27,7 @@ type Store struct {
 
 	watchersMu sync.Mutex
 	watchers   map[chan struct{}]struct{}
+	followers  map[*follower]struct{}
 
 	// engine holds what belongs to the database itself; it outlives the committer.
 	engine engine
@@ -49,6 +51,7 @@ type engine interface {
 // start begins to take updates.
 func (s *Store) start() {
 	s.watchers = make(map[chan struct{}]struct{})
+	s.followers = make(map[*follower]struct{})
 	s.queue.wake = make(chan struct{}, 1)
 	s.working.Go(s.commitAll)
 }
@@ -66,10 +69,31 @@ func (s *Store) Watch() (nudges <-chan struct{}, stop func()) {
 	}
 }
 
-// nudge tells the watchers that the log grew.
-func (s *Store) nudge() {
+// follower hears of changes as they are committed.
+type follower struct {
+	hear func([]*carillon.Change)
+}
+
+// Follow has fn hear of the changes that this process commits, on the committer's goroutine.
+func (s *Store) Follow(fn func(changes []*carillon.Change)) (stop func()) {
+	f := &follower{hear: fn}
+	s.watchersMu.Lock()
+	s.followers[f] = struct{}{}
+	s.watchersMu.Unlock()
+	return func() {
+		s.watchersMu.Lock()
+		delete(s.followers, f)
+		s.watchersMu.Unlock()
+	}
+}
+
+// grew tells followers and watchers that the log grew by the changes.
+func (s *Store) grew(changes []*carillon.Change) {
 	s.watchersMu.Lock()
 	defer s.watchersMu.Unlock()
+	for f := range s.followers {
+		f.hear(changes)
+	}
 	for ch := range s.watchers {
 		select {
 		case ch <- struct{}{}:
