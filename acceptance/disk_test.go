@@ -73,6 +73,7 @@ func bytesPerChange(t *testing.T, subscriptions int) float64 {
 		var made subscription
 		s.must("POST", "/v1/subscriptions", object{
 			"name": fmt.Sprint(i), "dialect": "platform", "sink": object{"type": "webhook", "url": sink.URL},
+			"concurrency": 2, "retry": object{"schedule": patient},
 		}, &made)
 		ids = append(ids, made.ID)
 	}

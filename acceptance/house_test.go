@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -176,7 +177,7 @@ func (s *server) subscribe(r *receiver, with object) subscription {
 	s.t.Helper()
 	body := object{
 		"name": "test", "dialect": "platform", "sink": object{"type": "webhook", "url": r.url},
-		"retry": object{"schedule": schedule(20*time.Millisecond, 50)},
+		"retry": object{"schedule": patient},
 	}
 	for k, v := range with {
 		body[k] = v
@@ -189,13 +190,8 @@ func (s *server) subscribe(r *receiver, with object) subscription {
 	return made
 }
 
-func schedule(wait time.Duration, n int) []string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = wait.String()
-	}
-	return list
-}
+// patient is a retry schedule that is quick at first and does not give up in a test, however slow the machine.
+var patient = append(slices.Repeat([]string{"20ms"}, 10), slices.Repeat([]string{"1s"}, 40)...)
 
 func (s *server) subscription(id string) subscription {
 	s.t.Helper()
