@@ -216,12 +216,14 @@ func TestAnActThatFailsTakesNothingOfTheOthersInItsTransaction(t *testing.T) {
 		"e": func(ctx context.Context, tx store.Tx) error {
 			return errors.Join(create(ctx, tx, "e"), children(ctx, tx, "a", "c"), errFailing)
 		},
+		"f": func(ctx context.Context, tx store.Tx) error { return create(ctx, tx, "f", "root") },
+		"g": func(ctx context.Context, tx store.Tx) error { return children(ctx, tx, "a", "c", "f") },
 	}
-	for name, err := range together(t, s, []string{"a", "b", "c", "d", "e"}, func(ctx context.Context, tx store.Tx, name string) error {
+	for name, err := range together(t, s, []string{"a", "b", "c", "d", "e", "f", "g"}, func(ctx context.Context, tx store.Tx, name string) error {
 		return acts[name](ctx, tx)
 	}) {
 		switch name {
-		case "a", "c":
+		case "a", "c", "f", "g":
 			if err != nil {
 				t.Errorf("act %s: %v", name, err)
 			}
@@ -231,11 +233,11 @@ func TestAnActThatFailsTakesNothingOfTheOthersInItsTransaction(t *testing.T) {
 			}
 		}
 	}
-	if got := created(t, s); !slices.Equal(got, []string{"a", "c"}) {
+	if got := created(t, s); !slices.Equal(got, []string{"a", "c", "f"}) {
 		t.Errorf("the log has %v", got)
 	}
 	err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		return errors.Join(children(ctx, tx, "a", "c"), fields(ctx, tx, 0))
+		return errors.Join(children(ctx, tx, "a", "c", "f"), fields(ctx, tx, 0))
 	})
 	if err != nil {
 		t.Error(err)
