@@ -14,8 +14,21 @@ const (
 
 // Allows reports whether a key with right r may do what needs the right need.
 func (r Right) Allows(need Right) bool {
-	rank := map[Right]int{RightRead: 1, RightWrite: 2, RightAdmin: 3}
-	return rank[r] > 0 && rank[r] >= rank[need]
+	return need.rank() > 0 && r.rank() >= need.rank()
+}
+
+// rank orders the rights; 0 is none.
+func (r Right) rank() int {
+	switch r {
+	case RightRead:
+		return 1
+	case RightWrite:
+		return 2
+	case RightAdmin:
+		return 3
+	default:
+		return 0
+	}
 }
 
 // Key is an API key. Its secret is shown once, when it is made; only its SHA-256 is kept.

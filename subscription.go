@@ -97,10 +97,11 @@ const (
 	StartNow       StartMode = "now"
 	StartBeginning StartMode = "beginning"
 	StartSnapshot  StartMode = "snapshot" // first what exists, as created events; then what happens, without gap or overlap
-	StartSeq       StartMode = "seq"      // with the change after Start.Seq
+	StartSeq       StartMode = "seq"      // with change Start.Seq
 )
 
-// Start is where a new subscription begins; Seq belongs to StartSeq.
+// Start is where a new subscription begins. Seq belongs to StartSeq; for StartSnapshot the engine notes in it as of which
+// change the snapshot is.
 type Start struct {
 	Mode StartMode
 	Seq  int64

@@ -56,7 +56,7 @@ type Retry struct {
 	Schedule []string `json:"schedule"`
 }
 
-// Start is where a new subscription begins: "now", "beginning", "snapshot", or a seq in digits (the change after it
+// Start is where a new subscription begins: "now", "beginning", "snapshot", or a seq in digits (that change
 // comes first).
 type Start string
 

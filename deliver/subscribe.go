@@ -275,7 +275,6 @@ func (e *Engine) Test(ctx context.Context, org, id string) (*carillon.Attempt, e
 	if err != nil {
 		return nil, err
 	}
-	m.ID = carillon.NewID("evt_test") // not to be taken for a real one, nor for a repeat of the last test
 	at := time.Now()
 	result := p.sink.Send(ctx, &m)
 	a := &carillon.Attempt{

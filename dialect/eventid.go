@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math"
 	"strings"
+	"sync/atomic"
 
 	"carillon"
 )
@@ -63,12 +64,30 @@ func AppendEventID(dst []byte, c *carillon.Change, index int) []byte {
 	case OriginSample:
 		prefix, number = samplePrefix, c.Time.UnixMilli()
 	}
-	hash := sha256.Sum256([]byte(c.Org))
 	var bits [idBytes]byte
-	copy(bits[:idHashBytes], hash[:])
+	hash := hashOf(c.Org)
+	copy(bits[:], hash[:])
 	binary.BigEndian.PutUint64(bits[idHashBytes:], uint64(number))
 	binary.BigEndian.PutUint16(bits[idHashBytes+8:], uint16(index))
 	return idEncoding.AppendEncode(append(dst, prefix...), bits[:])
+}
+
+// lastOrg remembers the hash of the org that was asked for last: messages come in runs of one org.
+var lastOrg atomic.Pointer[orgHash]
+
+type orgHash struct {
+	org  string
+	hash [idHashBytes]byte
+}
+
+func hashOf(org string) [idHashBytes]byte {
+	if last := lastOrg.Load(); last != nil && last.org == org {
+		return last.hash
+	}
+	sum := sha256.Sum256([]byte(org))
+	now := &orgHash{org: org, hash: [idHashBytes]byte(sum[:idHashBytes])}
+	lastOrg.Store(now)
+	return now.hash
 }
 
 // ParseEventID says which event of the log an id names; ok is false for anything else, a snapshot's or sample's id
