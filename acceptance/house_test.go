@@ -26,6 +26,7 @@ import (
 
 var (
 	updates = flag.Int("updates", 4000, "account updates in the order and crash tests")
+	latency = flag.Bool("latency", false, "measure what failing accounts cost the healthy ones")
 	kills   = flag.Int("kills", 4, "how often the crash test pulls the plug")
 )
 

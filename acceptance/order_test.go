@@ -1,7 +1,9 @@
 package acceptance_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,20 +26,53 @@ func (s *server) makeAccounts(n int) {
 // 32 writers update 500 accounts while the endpoint fails one request in twenty and is out for ten accounts for a
 // while. Every event arrives, verified, in order per account.
 func TestOrderUnderFailures(t *testing.T) {
+	orderUnder(t, faults{random: 0.05, out: 10})
+}
+
+// What failing accounts cost the healthy ones, for docs/performance.md: the log has the times from change to receipt.
+func TestLatencyOfHealthyAccounts(t *testing.T) {
+	if !*latency {
+		t.Skip("a measurement, not a check: it runs with -latency")
+	}
+	for range 3 {
+		t.Run("no failures", func(t *testing.T) { orderUnder(t, faults{}) })
+		t.Run("ten accounts out", func(t *testing.T) { orderUnder(t, faults{out: 10}) })
+		t.Run("ten accounts out, one request in twenty fails", func(t *testing.T) { orderUnder(t, faults{random: 0.05, out: 10}) })
+	}
+}
+
+// faults is what goes wrong: the share of requests that fail at random, and how many accounts are out.
+type faults struct {
+	random float64
+	out    int
+}
+
+func orderUnder(t *testing.T, f faults) {
 	s := serve(t, t.TempDir())
 	r := receive(t)
 	s.makeAccounts(accounts)
 	sub := s.subscribe(r, nil)
-	r.Inject(delivertest.Fault{Probability: 0.05, Seed: 1})
+	if f.random > 0 {
+		r.Inject(delivertest.Fault{Probability: f.random, Seed: 1})
+	}
 	var lifts []func()
-	for i := range 10 {
+	for i := range f.out {
 		lifts = append(lifts, r.Inject(delivertest.Fault{Lane: accountID(i)}))
 	}
 	written := &acked{seqs: map[int64]string{}}
+	var pace <-chan time.Time
+	if *latency {
+		ticker := time.NewTicker(time.Millisecond) // 1,000 a second: well below what the machine can do
+		defer ticker.Stop()
+		pace = ticker.C
+	}
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
 			for n := w; n < *updates; n += writers {
+				if pace != nil {
+					<-pace
+				}
 				account := accountID(n % accounts)
 				header, err := s.call("PATCH", "/v1/accounts/"+account, object{"domain": fmt.Sprintf("d%d.example.com", n)}, nil)
 				if err == nil {
@@ -68,7 +103,26 @@ func TestOrderUnderFailures(t *testing.T) {
 	for _, why := range r.Rejected() {
 		t.Error("rejected:", why)
 	}
-	t.Logf("%d events, %d failed on purpose", counts.Unique, counts.Failed)
+	p50, p99 := healthyLatency(t, r, f.out)
+	t.Logf("%d events, %d failed on purpose; healthy accounts: p50 %s, p99 %s", counts.Unique, counts.Failed, p50, p99)
+}
+
+// healthyLatency is the time from change to receipt of messages that were taken at the first try, for accounts that were
+// not out.
+func healthyLatency(t *testing.T, r *receiver, out int) (p50, p99 time.Duration) {
+	t.Helper()
+	var times []time.Duration
+	for _, d := range r.Deliveries() {
+		var envelope struct{ Timestamp time.Time }
+		if err := json.Unmarshal(d.Body, &envelope); err != nil {
+			t.Fatal(err)
+		}
+		if d.Attempt == 1 && d.Lane >= accountID(out) {
+			times = append(times, d.At.Sub(envelope.Timestamp))
+		}
+	}
+	slices.Sort(times)
+	return times[len(times)/2], times[len(times)*99/100]
 }
 
 // An endpoint that is dead holds only itself, and catches up when it returns.
