@@ -36,12 +36,14 @@ type Event struct {
 func (e *Event) UnmarshalJSON(data []byte) error {
 	var known struct {
 		Seq int64 `json:"seq"`
-		Envelope
 	}
 	if err := json.Unmarshal(data, &known); err != nil {
 		return err
 	}
-	e.Seq, e.Envelope = known.Seq, known.Envelope
+	e.Seq = known.Seq
+	if err := json.Unmarshal(data, &e.Envelope); err != nil {
+		e.Envelope = Envelope{} // another dialect has members of these names and other types
+	}
 	e.JSON = append(json.RawMessage(nil), data...)
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 	"carillon/deliver/webhook"
 	"carillon/dialect"
 	"carillon/dialect/cloudevents"
+	"carillon/dialect/freshsales"
 	"carillon/dialect/neon"
 	"carillon/dialect/platform"
 	"carillon/dialect/smarterpay"
@@ -34,6 +35,7 @@ import (
 func dialects() map[string]dialect.Dialect {
 	return map[string]dialect.Dialect{
 		cloudevents.Name: cloudevents.New(),
+		freshsales.Name:  freshsales.New(),
 		neon.Name:        neon.New(),
 		platform.Name:    platform.New(),
 		smarterpay.Name:  smarterpay.New(),
