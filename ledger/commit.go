@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -56,6 +57,23 @@ func (q *queue) put(j *job) error {
 	default:
 	}
 	return nil
+}
+
+// gather lets callers that were just answered come back before the next jobs are taken: with as many as took part last
+// time, writers who write one after the other share one transaction instead of alternating between two.
+func (q *queue) gather(last int) {
+	if last < 2 {
+		return
+	}
+	for range 4 {
+		q.mu.Lock()
+		n := len(q.jobs)
+		q.mu.Unlock()
+		if n >= last {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // take gives all jobs that wait, and with last refuses any more.
@@ -158,10 +176,14 @@ func (l *Ledger) do(ctx context.Context, act func(ctx context.Context, tx store.
 // Run writes what Apply and its like ask for until ctx ends; then it writes what waits, and returns. Call it once.
 func (l *Ledger) Run(ctx context.Context) error {
 	work := context.WithoutCancel(ctx) // what was taken is finished
+	last := 0                          // jobs taken last time
 	for {
 		select {
 		case <-l.queue.wake:
-			l.work(work, l.queue.take(false))
+			l.queue.gather(last)
+			jobs := l.queue.take(false)
+			last = len(jobs)
+			l.work(work, jobs)
 		case <-ctx.Done():
 			l.work(work, l.queue.take(true))
 			return nil

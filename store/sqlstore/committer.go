@@ -184,6 +184,10 @@ type batch struct {
 	pending  pending
 	cache    cache
 	appended []*carillon.Change
+	// written are the records that the database has been told, nil for those that are gone. undone says that acts that
+	// had told it something were rolled back.
+	written map[store.RecordKey]*carillon.Record
+	undone  bool
 	// broken says why pending could not be told: the batch cannot be committed.
 	broken error
 }
@@ -221,6 +225,7 @@ func (b *batch) run(acts []*act, errs []error) (err error) {
 		return fmt.Errorf("commit: %w", err)
 	}
 	committed = true
+	b.store.hot.settle(b.written, b.undone)
 	return nil
 }
 
@@ -251,6 +256,7 @@ func (b *batch) act(a *act) (own, err error) {
 	}
 	b.cache = cache{} // it may hold what the act saw of itself
 	if t.savepoint {
+		b.undone = true
 		for _, text := range []string{"ROLLBACK TO act", "RELEASE act"} {
 			if _, err := b.store.writer.exec(ctx, text); err != nil {
 				return own, fmt.Errorf("roll back to savepoint: %w", err)
@@ -262,8 +268,16 @@ func (b *batch) act(a *act) (own, err error) {
 
 // flush tells the database what the acts so far wrote.
 func (b *batch) flush(ctx context.Context) error {
-	b.broken = b.pending.flush(ctx, b.store.writer)
+	b.broken = b.pending.flush(ctx, b)
 	return b.broken
+}
+
+// wrote notes that the database was told of a record.
+func (b *batch) wrote(key store.RecordKey, r *carillon.Record) {
+	if b.written == nil {
+		b.written = make(map[store.RecordKey]*carillon.Record)
+	}
+	b.written[key] = r
 }
 
 // call runs fn and turns a panic into an error.

@@ -111,7 +111,8 @@ func (p *pending) merge(later *pending) {
 }
 
 // flush tells the database all, and forgets it.
-func (p *pending) flush(ctx context.Context, w *session) error {
+func (p *pending) flush(ctx context.Context, b *batch) error {
+	w := b.store.writer
 	for org, head := range p.heads {
 		_, err := w.exec(ctx, `INSERT INTO heads (org, seq, number) VALUES ($1, $2, $3)
 			ON CONFLICT (org) DO UPDATE SET seq = excluded.seq, number = excluded.number`, org, head.Seq, head.Number)
@@ -119,7 +120,7 @@ func (p *pending) flush(ctx context.Context, w *session) error {
 			return fmt.Errorf("save head of org %s: %w", org, err)
 		}
 	}
-	if err := p.flushRecords(ctx, w); err != nil {
+	if err := p.flushRecords(ctx, b); err != nil {
 		return err
 	}
 	if err := insertChanges(ctx, w, p.changes); err != nil {
@@ -135,11 +136,12 @@ func (p *pending) flush(ctx context.Context, w *session) error {
 }
 
 // flushRecords tells the database the records and their references, and forgets them.
-func (p *pending) flushRecords(ctx context.Context, w *session) error {
+func (p *pending) flushRecords(ctx context.Context, b *batch) error {
 	for _, key := range p.order {
-		if err := writeRecord(ctx, w, key, p.records[key]); err != nil {
+		if err := writeRecord(ctx, b.store.writer, key, p.records[key]); err != nil {
 			return fmt.Errorf("write %s: %w", key.Ref, err)
 		}
+		b.wrote(key, p.records[key].record)
 	}
 	p.records, p.order = nil, nil
 	return nil

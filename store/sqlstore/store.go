@@ -22,6 +22,7 @@ type Store struct {
 	log     *slog.Logger
 	writer  *session // on the committer's own connection
 	queue   queue
+	hot     hot            // the committer's
 	again   []*act         // the committer's: those that run one by one, before what is queued
 	working sync.WaitGroup // the committer
 

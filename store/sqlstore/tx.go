@@ -122,6 +122,14 @@ func (b *batch) head(ctx context.Context, q querier, org string) (store.Head, er
 	return head, nil
 }
 
+// known gives a record as the last batch left it, if it is at hand and this batch has not written it.
+func (b *batch) known(key store.RecordKey) *carillon.Record {
+	if _, ok := b.written[key]; ok {
+		return nil
+	}
+	return b.store.hot.get(key)
+}
+
 // SaveHeads keeps the counters of orgs that were locked.
 func (t *tx) SaveHeads(_ context.Context, heads map[string]store.Head) error {
 	if t.done {
@@ -178,6 +186,8 @@ func (t *tx) Records(ctx context.Context, keys []store.RecordKey) (map[store.Rec
 		var r *carillon.Record
 		if w, ok := t.held(key); ok {
 			r = w.copy()
+		} else if known := t.batch.known(key); known != nil {
+			r = (&pendingRecord{record: known}).copy()
 		} else {
 			var err error
 			if r, _, err = first(ctx, t, scanRecord, selectRecord, key.Org, string(key.Kind), key.Module, key.ID); err != nil {
@@ -233,7 +243,7 @@ func (t *tx) Referrers(ctx context.Context, org string, kind carillon.Kind, id s
 			return nil, err
 		}
 		for _, p := range []*pending{&t.batch.pending, &t.pending} {
-			if err := p.flushRecords(ctx, t.batch.store.writer); err != nil {
+			if err := p.flushRecords(ctx, t.batch); err != nil {
 				t.failed = err
 				return nil, err
 			}
