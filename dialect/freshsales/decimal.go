@@ -77,7 +77,7 @@ func appendDecimal(b, number []byte) []byte {
 	start := len(b)
 	b = append(b, plainNumber(number)...)
 	switch {
-	case bytes.IndexAny(b[start:], "eE") >= 0:
+	case bytes.ContainsAny(b[start:], "eE"):
 	case bytes.IndexByte(b[start:], '.') < 0:
 		b = append(b, ".0"...)
 	default:
