@@ -289,6 +289,20 @@ func TestASubscriptionIsSteered(t *testing.T) {
 	}
 }
 
+func TestEventsOfOtherDialectsAreKeptWhole(t *testing.T) {
+	const text = `{"seq":7,"eventType":"x","timestamp":1593015490.2,"data":{"n":9007199254740993}}`
+	var e client.Event
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.Seq != 7 || e.EventType != "" || string(e.JSON) != text {
+		t.Errorf("%+v", e)
+	}
+	if err := json.Unmarshal([]byte(`{"seq":"7"}`), &e); err == nil {
+		t.Error("a seq that is no number is taken")
+	}
+}
+
 func TestEventsAreReadPageByPage(t *testing.T) {
 	c := open(t, nil)
 	ctx := t.Context()
