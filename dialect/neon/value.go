@@ -1,12 +1,12 @@
 package neon
 
 import (
-	"bytes"
 	"iter"
 	"strings"
 
 	"carillon"
 	"carillon/dialect"
+	"carillon/dialect/country"
 )
 
 // row is one member of a vendor's object. Rows stand in the vendor's order.
@@ -305,23 +305,44 @@ func nameOfPerson(path string, divide func(string) string) value {
 	}
 }
 
-// coded is {"code","name"}: the pair that the vendor sent if the house still says the same, else the code or the name, whichever
+// state is {"code","name"}: the pair that the vendor sent if the house still says the same, else the code or the name, whichever
 // the house's text is.
-func coded(path string) value {
-	return pair(path, func(text string) string {
-		if len(text) == 2 && strings.ToUpper(text) == text {
-			return "code"
+func state(path string) value {
+	return pair(path, func(text string, sent []byte) (member, told string) {
+		switch {
+		case text == nameIn(sent), text == dialect.Unquote(dialect.Member(sent, "code")):
+			return "", ""
+		case len(text) == 2 && strings.ToUpper(text) == text:
+			return "code", text
+		default:
+			return "name", text
 		}
-		return "name"
 	})
 }
 
-// named is {"id","name"}: the pair that the vendor sent if the house still says the same, else the name.
-func named(path string) value {
-	return pair(path, func(string) string { return "name" })
+// land is {"id","name"} of a country: the pair that the vendor sent if the house still means the same, else the name, also of what
+// the house has the code of.
+func land(path string) value {
+	return pair(path, func(text string, sent []byte) (member, told string) {
+		code, known := country.Code(text)
+		if text == nameIn(sent) {
+			return "", ""
+		}
+		if vendors, ok := country.Code(nameIn(sent)); ok && known && vendors == code {
+			return "", ""
+		}
+		if name, ok := country.Name(text); ok {
+			return "name", name
+		}
+		return "name", text
+	})
 }
 
-func pair(path string, member func(text string) string) value {
+func nameIn(pair []byte) string { return dialect.Unquote(dialect.Member(pair, "name")) }
+
+// pair is an object that the vendor makes of one of the house's texts. choose says which member tells the text, and how; "" if what
+// the vendor sent still does.
+func pair(path string, choose func(text string, sent []byte) (member, told string)) value {
 	find := house(path)
 	return value{
 		append: func(a *account, b, sent []byte) []byte {
@@ -329,13 +350,14 @@ func pair(path string, member func(text string) string) value {
 			if found == nil {
 				return append(b, sent...)
 			}
-			if bytes.Equal(dialect.Member(sent, "name"), found) || bytes.Equal(dialect.Member(sent, "code"), found) {
+			member, told := choose(dialect.Unquote(found), sent)
+			if member == "" {
 				return append(b, sent...)
 			}
 			b = append(b, `{"`...)
-			b = append(b, member(dialect.Unquote(found))...)
+			b = append(b, member...)
 			b = append(b, `":`...)
-			b = append(b, found...)
+			b = dialect.AppendString(b, told)
 			return append(b, '}')
 		},
 		schema: map[string]any{"type": "object"},
