@@ -2,6 +2,7 @@ package dialecttest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"mime"
 	"reflect"
@@ -303,8 +304,29 @@ func (s *suite) testRandomChanges(t *testing.T) {
 				t.Errorf("%s: id %s", name, m.ID)
 			}
 			s.check(t, m)
+			if a, ok := s.Dialect.(dialect.Associating); ok {
+				s.checkLookups(t, a, carillon.Event{Change: c, Index: i, Type: name}, m)
+			}
 		}
 	})
+}
+
+// checkLookups holds what a dialect makes of a log, whatever it says, to the same promises.
+func (s *suite) checkLookups(t *rapid.T, a dialect.Associating, ev carillon.Event, plain carillon.Message) {
+	for _, l := range []dialect.Lookup{nothing{}, drawLookup(t, ev.Change)} {
+		m, err := a.EncodeWith(context.Background(), ev, s.settings, l)
+		if err != nil {
+			t.Fatalf("%s with lookups: %v", ev.Type, err)
+		}
+		if m.ID != plain.ID || m.Seq != plain.Seq || m.Lane != plain.Lane || !m.Time.Equal(plain.Time) || m.Type != plain.Type {
+			t.Errorf("%s with lookups is %s, seq %d, lane %s; without %s, seq %d, lane %s", ev.Type, m.ID, m.Seq, m.Lane, plain.ID, plain.Seq, plain.Lane)
+		}
+		s.check(t, m)
+		again, err := a.EncodeWith(context.Background(), ev, s.settings, l)
+		if err != nil || !bytes.Equal(again.Body, m.Body) {
+			t.Errorf("%s: the same log gives two bodies, %v", ev.Type, err)
+		}
+	}
 }
 
 // testOddChanges asks for no more than that a dialect neither panics nor tells an event that its catalogue lacks.

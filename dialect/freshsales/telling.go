@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"carillon"
 	"carillon/dialect"
@@ -82,12 +81,13 @@ func (t *telling) numberOf(kind carillon.Kind, id string) string {
 	return ""
 }
 
-// maxDigits keeps numbers within 64 bits.
-const maxDigits = 18
-
-// isNumber reports whether a text is a number as ids are.
+// isNumber reports whether a text is a number as ids are: of 64 bits, without sign and idle zeros.
 func isNumber(s string) bool {
-	return s != "" && len(s) <= maxDigits && (s[0] != '0' || len(s) == 1) && strings.Trim(s, "0123456789") == ""
+	if s == "" || s[0] < '0' || s[0] > '9' || s[0] == '0' && len(s) > 1 {
+		return false
+	}
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
 }
 
 // userNumber is the number of the user who acted; "" if nobody did, or nobody known.
