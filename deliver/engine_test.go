@@ -380,6 +380,27 @@ func TestADeadEndpointBurnsNoLane(t *testing.T) {
 	}
 }
 
+func TestDeadAccountsDoNotSilenceTheOthers(t *testing.T) {
+	h := newHouse(t)
+	var writes []ledger.Write
+	for i := range 60 {
+		writes = append(writes, account(fmt.Sprintf("dead%d", i)))
+	}
+	h.write(append(writes, account("healthy"))...)
+	s := h.subscribe(nil)
+	h.sink.answers(failing(func(m *carillon.Message) bool { return m.Lane != "healthy" }))
+	writes = nil
+	for i := range 60 {
+		writes = append(writes, touch(fmt.Sprintf("dead%d", i), 1))
+	}
+	h.write(writes...)
+	h.await("so many failures open the circuit", func() bool { return h.status(s).State == carillon.StateDegraded })
+	for n := range 5 {
+		h.write(touch("healthy", n))
+	}
+	h.await("the healthy account is told all the same", func() bool { return len(h.sink.list()) == 5 })
+}
+
 func TestTooManyRequestsHoldsTheSubscription(t *testing.T) {
 	h := newHouse(t)
 	h.write(account("a"), account("b"))

@@ -56,6 +56,7 @@ type lane struct {
 type parking struct {
 	first     carillon.Position // everything of the lane before it is settled
 	attempts  int               // failed, on the event at first
+	free      bool              // the next attempt comes before its time and does not count
 	nextAt    time.Time
 	blocked   bool
 	lastError string

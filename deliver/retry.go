@@ -37,11 +37,12 @@ type circuit struct {
 // The circuit opens after this many failures in a row, if they came from this many lanes (or the endpoint has failed so
 // often that the number of lanes no longer matters).
 const (
-	circuitFailures    = 10
-	circuitLanes       = 3
+	circuitFailures    = 20
+	circuitLanes       = 5
 	circuitAnyFailures = 50
-	firstProbe         = time.Second
+	firstProbe         = 250 * time.Millisecond
 	longestProbe       = time.Minute
+	deadProbes         = 3
 )
 
 // failed notes a failure and reports whether it opened the circuit. While it is open only probes count: what else fails
@@ -68,18 +69,19 @@ func (c *circuit) failed(lane string, now time.Time, probe bool) (opened bool) {
 	return false
 }
 
-// succeeded notes a success and reports whether it closed the circuit.
-func (c *circuit) succeeded() (closed bool) {
-	closed = c.open
+// succeeded notes a success and reports whether it closed the circuit of an endpoint that had really been dead: several
+// probes had failed. Otherwise the failures were those of their lanes.
+func (c *circuit) succeeded() (revived bool) {
+	revived = c.open && c.probes >= deadProbes
 	c.failures, c.probes, c.open = 0, 0, false
 	clear(c.lanes)
-	return closed
+	return revived
 }
 
 // probeWait doubles from firstProbe to longestProbe, with jitter.
 func probeWait(n int) time.Duration {
 	wait := longestProbe
-	if n < 6 {
+	if n < 8 {
 		wait = firstProbe << n
 	}
 	return time.Duration(float64(wait) * (1 + jitter*(2*rand.Float64()-1)))

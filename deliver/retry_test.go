@@ -101,7 +101,13 @@ func TestTheCircuit(t *testing.T) {
 			t.Errorf("waits %s", wait)
 		}
 		if !c.succeeded() || c.open {
-			t.Error("a success did not close it")
+			t.Error("a success did not close it, or did not tell that the endpoint had been dead")
+		}
+	})
+	t.Run("a circuit that the first probe closes was not that of a dead endpoint", func(t *testing.T) {
+		c := circuit{open: true}
+		if c.succeeded() || c.open {
+			t.Error("it was taken for one")
 		}
 	})
 }

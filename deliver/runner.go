@@ -114,7 +114,7 @@ func (e *Engine) newRunner(p *plan, progress *carillon.Progress, parked []*caril
 	}
 	r.checkpoint.init(progress)
 	if progress.CircuitOpen {
-		r.circuit.open = true
+		r.circuit.open, r.circuit.probes = true, deadProbes
 		r.circuit.probeAt = time.Now()
 	}
 	r.publish()
@@ -211,13 +211,17 @@ func (r *runner) held(now time.Time) bool {
 
 // read takes changes in until the window is full or the log has no more.
 func (r *runner) read(ctx context.Context) {
-	if r.stopping || r.circuit.open && r.hasWork() {
+	if r.stopping {
 		return
 	}
 	if r.snapshot != nil && !r.readSnapshot(ctx) {
 		return
 	}
 	for len(r.window) < windowItems && r.bytes < windowBytes {
+		// While the circuit is open only a probe is looked for, and best is a lane that has not failed.
+		if r.circuit.open && (len(r.fresh) > 0 || r.inflight > 0 || time.Now().Before(r.circuit.probeAt)) {
+			return
+		}
 		limit := pageChanges
 		if r.replay != nil {
 			if r.position >= r.replay.To {
@@ -248,11 +252,6 @@ func (r *runner) read(ctx context.Context) {
 		}
 	}
 	r.unblock()
-}
-
-// hasWork reports whether anything could serve as a probe, or will once it is read.
-func (r *runner) hasWork() bool {
-	return len(r.window) > 0 || len(r.due) > 0 || len(r.catching) > 0 || r.loads > 0 || r.inflight > 0
 }
 
 // take puts one change of the log where it belongs.
@@ -450,7 +449,7 @@ func (r *runner) cursor() int64 {
 
 // wakeDue has parked lanes whose time has come read from the log.
 func (r *runner) wakeDue(now time.Time) {
-	if r.circuit.open && (r.probing || r.inflight > 0 || now.Before(r.circuit.probeAt)) || r.held(now) {
+	if r.circuit.open && (r.inflight > 0 || len(r.fresh)+len(r.catching) > 0 || now.Before(r.circuit.probeAt)) || r.held(now) {
 		return
 	}
 	until := now
@@ -598,7 +597,7 @@ func (r *runner) untilNext(now time.Time) time.Duration {
 		sooner(r.holdUntil)
 	} else {
 		if r.circuit.open {
-			if r.inflight == 0 && r.loads == 0 && len(r.due)+len(r.fresh)+len(r.catching) > 0 {
+			if r.inflight == 0 && r.loads == 0 && (len(r.due)+len(r.fresh)+len(r.catching) > 0 || r.position < r.tail.known()) {
 				sooner(r.circuit.probeAt)
 			}
 		} else if len(r.due) > 0 && r.loads < laneLoads && len(r.catching) < r.sub.Concurrency {

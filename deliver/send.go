@@ -81,20 +81,25 @@ func (r *runner) allowed(now time.Time) bool {
 
 // nextLane takes the next lane in line whose head may really be sent.
 func (r *runner) nextLane(now time.Time) *lane {
-	quota := max(1, r.sub.Concurrency/4)
-	for len(r.catching) > 0 && r.parkedInflight < quota {
-		l := r.catching[0]
-		r.catching[0] = nil
-		r.catching = r.catching[1:]
-		if r.sendable(l, now, true) {
+	if r.circuit.open { // a lane that has not failed tells more of the endpoint
+		if l := r.nextOf(&r.fresh, now, false); l != nil {
 			return l
 		}
 	}
-	for len(r.fresh) > 0 {
-		l := r.fresh[0]
-		r.fresh[0] = nil
-		r.fresh = r.fresh[1:]
-		if r.sendable(l, now, false) {
+	if r.parkedInflight < max(1, r.sub.Concurrency/4) {
+		if l := r.nextOf(&r.catching, now, true); l != nil {
+			return l
+		}
+	}
+	return r.nextOf(&r.fresh, now, false)
+}
+
+func (r *runner) nextOf(line *[]*lane, now time.Time, parked bool) *lane {
+	for len(*line) > 0 {
+		l := (*line)[0]
+		(*line)[0] = nil
+		*line = (*line)[1:]
+		if r.sendable(l, now, parked) {
 			return l
 		}
 	}
@@ -464,7 +469,7 @@ func (r *runner) settle(at part) {
 // advance moves a parked lane behind an event that is settled.
 func (r *runner) advance(l *lane, it *item, wholly bool) {
 	p := l.park
-	p.attempts, p.lastError, p.blocked, p.dirty = 0, "", false, true
+	p.attempts, p.lastError, p.blocked, p.free, p.dirty = 0, "", false, false, true
 	if p.batch != nil {
 		r.dissolve(p.batch)
 	}
@@ -506,7 +511,11 @@ func (r *runner) failed(p *parcel, attempt *carillon.Attempt, result Result, now
 		r.waitAt(p, attempt, now, r.circuit.probeAt, false)
 		return
 	}
-	wait, again := nextTry(r.sub.Retry, p.number, result.RetryAfter, rand.Float64)
+	number := p.number
+	if l := p.parts[0].lane; l.park != nil && l.park.free {
+		number = max(1, number-1)
+	}
+	wait, again := nextTry(r.sub.Retry, number, result.RetryAfter, rand.Float64)
 	if !again {
 		r.giveUp(p, attempt, now)
 		return
@@ -543,9 +552,10 @@ func (r *runner) waitAt(p *parcel, attempt *carillon.Attempt, now, next time.Tim
 			l.queue = nil // read again when its time comes: what waits costs no memory
 			l.park.readTo = l.park.first.Seq - 1
 			l.park.nextAt, l.park.lastError, l.park.dirty = next, attempt.Error, true
-			if burn {
+			if burn && !l.park.free {
 				l.park.attempts = p.number
 			}
+			l.park.free = false
 			r.due.schedule(l)
 			l.park.batch = b
 		}
@@ -553,14 +563,14 @@ func (r *runner) waitAt(p *parcel, attempt *carillon.Attempt, now, next time.Tim
 	r.checkpoint.urgent = true
 }
 
-// endpointBack has every parked lane try at once: the endpoint takes messages again.
+// endpointBack has every parked lane try at once: an endpoint that was dead takes messages again.
 func (r *runner) endpointBack(now time.Time) {
-	r.log.Info("the circuit closes: the endpoint takes messages again")
+	r.log.Info("the endpoint takes messages again")
 	for _, l := range r.lanes {
 		if l.park == nil || l.park.blocked || !l.park.nextAt.After(now) {
 			continue
 		}
-		l.park.nextAt = now
+		l.park.nextAt, l.park.free = now, true
 		if l.park.place >= 0 { // else it is being read, and offered after that
 			r.due.schedule(l)
 		}
