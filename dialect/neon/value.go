@@ -324,12 +324,14 @@ func state(path string) value {
 // the house has the code of.
 func land(path string) value {
 	return pair(path, func(text string, sent []byte) (member, told string) {
-		code, known := country.Code(text)
-		if text == nameIn(sent) {
+		vendors := nameIn(sent)
+		if text == vendors {
 			return "", ""
 		}
-		if vendors, ok := country.Code(nameIn(sent)); ok && known && vendors == code {
-			return "", ""
+		if code, ok := country.Code(vendors); ok {
+			if ours, ok := country.Code(text); ok && ours == code {
+				return "", ""
+			}
 		}
 		if name, ok := country.Name(text); ok {
 			return "name", name
