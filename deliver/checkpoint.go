@@ -22,6 +22,8 @@ const (
 type checkpointState struct {
 	urgent    bool // something was delivered, parked, given up
 	busy      bool // a checkpoint is being written
+	writing   *checkpoint
+	done      chan error // what became of it; one place, so that the writer never waits for a runner
 	saved     int64
 	savedAt   time.Time
 	recentAt  time.Time
@@ -44,13 +46,14 @@ type checkpoint struct {
 	letters      []*carillon.DeadLetter
 	clearLetters []string
 	recent       []*carillon.Attempt // nil: unchanged
-	saved        func(error)
+	done         chan<- error
 }
 
 func (s *checkpointState) init(p *carillon.Progress) {
 	s.saved, s.delivered, s.failed = p.Cursor, p.Delivered, p.Failed
 	s.savedAt = time.Now()
 	s.recentAt = s.savedAt
+	s.done = make(chan error, 1)
 }
 
 // nextAt is when the loop should come back to write; zero for not at all.
@@ -80,19 +83,20 @@ func (r *runner) save(ctx context.Context, now time.Time) {
 		return
 	}
 	c := r.collect(now)
-	s.busy = true
-	c.saved = func(err error) {
-		r.back <- func() {
-			s.busy = false
-			r.saved(c, err)
-		}
-	}
+	s.busy, s.writing, c.done = true, c, s.done
 	select {
 	case r.engine.checkpoints <- c:
 	case <-ctx.Done():
-		s.busy = false
+		s.busy, s.writing = false, nil
 		r.restore(c)
 	}
+}
+
+// wrote notes what became of the checkpoint that was being written.
+func (r *runner) wrote(err error) {
+	c := r.checkpoint.writing
+	r.checkpoint.busy, r.checkpoint.writing = false, nil
+	r.saved(c, err)
 }
 
 // saveNow writes the last checkpoint of a runner that stops.
@@ -121,7 +125,7 @@ func (r *runner) collect(now time.Time) *checkpoint {
 				l.park.dirty = false
 				row := &carillon.ParkedLane{
 					Org: org, Subscription: id, Lane: l.key, First: l.park.first, Attempts: l.park.attempts,
-					NextAt: l.park.nextAt, Blocked: l.park.blocked, LastError: l.park.lastError, ParkedAt: l.park.since,
+					NextAt: l.park.retryAt, Blocked: l.park.blocked, LastError: l.park.lastError, ParkedAt: l.park.since,
 				}
 				if b := l.park.batch; b != nil && b.first == l.key {
 					row.Batch = b.members
@@ -233,7 +237,7 @@ func (e *Engine) writeCheckpoints(ctx context.Context) {
 		}
 		err := e.write(context.WithoutCancel(ctx), batch)
 		for _, c := range batch {
-			c.saved(err)
+			c.done <- err
 		}
 	}
 }

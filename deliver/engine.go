@@ -301,7 +301,7 @@ func (e *Engine) start(ctx context.Context, s *carillon.Subscription) error {
 		return err
 	}
 	t := e.tailOf(s.Org)
-	if t.known() == 0 {
+	if !t.knows() {
 		// A tail begins at the head: those behind it read pages of their own.
 		head, err := e.store.Head(ctx, s.Org)
 		if err != nil {

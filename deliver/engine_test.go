@@ -778,3 +778,125 @@ func TestABatchThatFailedIsTriedAgainAsItWas(t *testing.T) {
 		})
 	}
 }
+
+func TestASubscriptionThatNoLongerAsksForAPendingEventGoesOn(t *testing.T) {
+	h := newHouse(t)
+	h.write(account("a"))
+	s := h.subscribe(nil)
+	// The first event of the change is taken, the second hangs: the checkpoint stands between them.
+	h.sink.blocks(func(m *carillon.Message) bool { return m.Type == "account-health:changed" })
+	h.write(ledger.Write{Op: ledger.Patch, Ref: carillon.Ref{Kind: carillon.KindAccount, ID: "a"}, Data: []byte(`{"health":"At Risk"}`)})
+	h.await("the first event", func() bool { return len(h.sink.list()) == 1 })
+	s.Events = []string{"deal:*"}
+	if err := h.engine.Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	h.sink.release()
+	h.caughtUp(s)
+}
+
+// A lane that is parked while an older stretch is replayed is not given back before the reader has jumped to where it stood:
+// what lies between would never be told.
+func TestAReplayForgetsNothingOfAParkedLane(t *testing.T) {
+	h := newHouse(t)
+	h.write(account("slow"), account("bad"))
+	s := h.subscribe(nil)
+	for n := range 4 {
+		h.write(touch("slow", n), touch("bad", n)) // changes 3 to 10
+	}
+	h.caughtUp(s)
+	var mu sync.Mutex
+	down := true
+	h.sink.answers(failing(func(m *carillon.Message) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return down && m.Lane == "bad"
+	}))
+	for n := range 5 {
+		h.write(touch("slow", 100+n), touch("bad", 100+n)) // 11 to 20
+	}
+	h.await("the bad lane is parked, the other told", func() bool {
+		status := h.status(s)
+		return status.ParkedLanes == 1 && status.Lag == 0 && len(h.sink.list()) == 13
+	})
+	h.sink.forget()
+	h.sink.blocks(func(m *carillon.Message) bool { return m.Lane == "slow" })
+	if err := h.engine.Replay(t.Context(), org, s.ID, 1, 8); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	h.await("the bad lane's part of the stretch", func() bool { return len(h.sink.list()) >= 3 })
+	h.sink.release()
+	h.caughtUp(s)
+	told := h.sink.events()
+	for seq := int64(12); seq <= 20; seq += 2 {
+		if !slices.Contains(told, seq) {
+			t.Errorf("change %d was never told", seq)
+		}
+	}
+}
+
+// An open circuit and parked lanes that all lie ahead of the cursor: the process that comes up must still find a probe.
+func TestAnOpenCircuitOutlivesAStopWithWorkInHand(t *testing.T) {
+	h := newHouse(t)
+	for i := range 40 {
+		h.write(account(fmt.Sprintf("a%d", i)))
+	}
+	s := h.subscribe(func(s *carillon.Subscription) { s.Retry.Schedule = repeat(time.Hour, 5) })
+	h.sink.answers(tryAgain)
+	h.sink.blocks(func(m *carillon.Message) bool { return m.Lane == "a0" })
+	h.write(touch("a0", 1))
+	var writes []ledger.Write
+	for i := 1; i < 35; i++ {
+		writes = append(writes, touch(fmt.Sprintf("a%d", i), 1))
+	}
+	h.write(writes...)
+	h.await("the circuit opens", func() bool { return h.status(s).State == carillon.StateDegraded })
+	h.stop()
+	h.sink.release()
+	h.sink.answers(nil)
+	h.startEngine()
+	h.caughtUp(s)
+	if repeats := h.sink.inOrder(t); len(h.sink.list()) != 35 || repeats != 0 {
+		t.Errorf("%d messages came, %d repeats; want 35, 0", len(h.sink.list()), repeats)
+	}
+}
+
+// What was told of a snapshot is told again as such, not as what the log has at the record's seq.
+func TestADeadLetterOfASnapshotIsReplayedAsItWas(t *testing.T) {
+	h := newHouse(t)
+	h.write(account("a"), touch("a", 1))
+	h.sink.answers(func(*carillon.Message) deliver.Result { return deliver.Result{Verdict: deliver.Never, Err: errRefused} })
+	s := h.subscribe(func(s *carillon.Subscription) { s.Start = carillon.Start{Mode: carillon.StartSnapshot} })
+	h.await("a dead letter", func() bool { return h.status(s).DeadLetters == 1 })
+	letters, err := h.store.DeadLetters(t.Context(), org, s.ID, "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.sink.answers(nil)
+	if _, err := h.engine.ReplayDeadLetters(t.Context(), org, s.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	h.await("the letter is taken", func() bool { return len(h.sink.list()) == 1 })
+	if m := h.sink.list()[0]; m.ID != letters[0].EventID || m.Type != "account:created" {
+		t.Errorf("%s %s came, want %s", m.Type, m.ID, letters[0].EventID)
+	}
+}
+
+// A record of a snapshot that nobody takes is given up like any event; its lane's earlier records are not told for ever.
+func TestAPoisonousRecordOfASnapshotIsGivenUp(t *testing.T) {
+	h := newHouse(t)
+	h.write(account("a"), contact("c", "a"))
+	h.sink.answers(failing(func(m *carillon.Message) bool { return m.Type == "customer-contact:created" }))
+	s := h.subscribe(func(s *carillon.Subscription) {
+		s.Start = carillon.Start{Mode: carillon.StartSnapshot}
+		s.Retry.Schedule = repeat(time.Millisecond, 3)
+	})
+	h.await("a dead letter", func() bool { return h.status(s).DeadLetters == 1 })
+	h.caughtUp(s)
+	if got := len(h.sink.list()); got > 2 {
+		t.Errorf("the account was told %d times", got)
+	}
+}

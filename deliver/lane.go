@@ -57,7 +57,8 @@ type parking struct {
 	first     carillon.Position // everything of the lane before it is settled
 	attempts  int               // failed, on the event at first
 	free      bool              // the next attempt comes before its time and does not count
-	nextAt    time.Time
+	retryAt   time.Time         // no attempt before
+	nextAt    time.Time         // when the lane is looked at again
 	blocked   bool
 	lastError string
 	since     time.Time

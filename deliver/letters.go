@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"carillon"
+	"carillon/dialect"
 	"carillon/store"
 )
 
@@ -43,7 +44,16 @@ func (r *runner) letterEvent(letter *carillon.DeadLetter) (carillon.Event, error
 	if len(page) == 0 {
 		return carillon.Event{}, carillon.NotFound("change", letter.EventID)
 	}
-	return carillon.Event{Change: page[0], Index: letter.Position.Index, Type: letter.EventType}, nil
+	change := page[0]
+	if _, _, ok := dialect.ParseEventID(letter.EventID); !ok {
+		// It was told of a snapshot: what existed then, not what the change at that seq did.
+		record, err := r.engine.store.RecordAsOf(r.sendCtx, r.sub.Org, change.Ref, r.sub.Start.Seq)
+		if err != nil {
+			return carillon.Event{}, err
+		}
+		change = dialect.SnapshotChange(record, r.sub.Start.Seq)
+	}
+	return carillon.Event{Change: change, Index: letter.Position.Index, Type: letter.EventType}, nil
 }
 
 // letterLanded removes a dead letter that was taken at last, and frees the lane that waited for it; one that was not stays.
@@ -57,10 +67,16 @@ func (r *runner) letterLanded(p *parcel, attempt *carillon.Attempt, now time.Tim
 			r.endpointBack(now)
 		}
 		for _, l := range r.lanes {
-			if l.park != nil && l.park.blocked && l.park.first == letter.Position {
+			if l.park == nil || !l.park.blocked || l.key != letter.Lane {
+				continue
+			}
+			if l.park.first == letter.Position || l.park.first.Seq == 0 {
+				if l.park.batch != nil {
+					r.dissolve(l.park.batch)
+				}
 				l.park.first.Index++
 				l.park.blocked, l.park.attempts, l.park.lastError = false, 0, ""
-				l.park.nextAt, l.park.dirty = now, true
+				l.park.nextAt, l.park.retryAt, l.park.dirty = now, now, true
 				r.due.schedule(l)
 			}
 		}

@@ -20,6 +20,7 @@ const (
 	windowBytes = 32 << 20 // of their before and after
 	lanePage    = 64       // changes of a parked lane read at once
 	laneLoads   = 8        // parked lanes read at the same time
+	pagesAtOnce = 8        // pages of the log read before others have their turn
 	recentKept  = 64       // successful attempts shown
 )
 
@@ -67,6 +68,7 @@ type runner struct {
 	holdUntil      time.Time // the endpoint asked to be left alone
 	limiter        *rate.Limiter
 	stopping       bool
+	disabling      bool                   // the endpoint is gone
 	sendCtx        context.Context        // ends when a stop runs out of patience
 	letters        []*carillon.DeadLetter // to be tried again
 	retrying       map[string]bool        // dead letters in letters or on their way
@@ -98,7 +100,7 @@ func (e *Engine) newRunner(p *plan, progress *carillon.Progress, parked []*caril
 	}
 	for _, row := range parked {
 		l := &lane{key: row.Lane, park: &parking{
-			first: row.First, attempts: row.Attempts, nextAt: row.NextAt, blocked: row.Blocked,
+			first: row.First, attempts: row.Attempts, nextAt: row.NextAt, retryAt: row.NextAt, blocked: row.Blocked,
 			lastError: row.LastError, since: row.ParkedAt, readTo: row.First.Seq - 1, place: -1,
 		}}
 		r.lanes[l.key] = l
@@ -144,6 +146,8 @@ func (r *runner) run(ctx context.Context, grace time.Duration) {
 		case <-timer.C:
 		case act := <-r.orders:
 			act()
+		case err := <-r.checkpoint.done:
+			r.wrote(err)
 		case act := <-r.back:
 			act()
 			r.drain()
@@ -170,6 +174,8 @@ func (r *runner) stop(ctx context.Context, cancel context.CancelFunc, grace time
 	defer patience.Stop()
 	for r.inflight > 0 || r.loads > 0 || r.checkpoint.busy {
 		select {
+		case err := <-r.checkpoint.done:
+			r.wrote(err)
 		case act := <-r.back:
 			act()
 		case <-patience.C:
@@ -217,7 +223,11 @@ func (r *runner) read(ctx context.Context) {
 	if r.snapshot != nil && !r.readSnapshot(ctx) {
 		return
 	}
-	for len(r.window) < windowItems && r.bytes < windowBytes {
+	for pages := 0; len(r.window) < windowItems && r.bytes < windowBytes; pages++ {
+		if pages == pagesAtOnce {
+			r.wake() // go on after whoever waits for this loop
+			break
+		}
 		// While the circuit is open only a probe is looked for, and best is a lane that has not failed.
 		if r.circuit.open && (len(r.fresh) > 0 || r.inflight > 0 || time.Now().Before(r.circuit.probeAt)) {
 			return
@@ -239,7 +249,7 @@ func (r *runner) read(ctx context.Context) {
 		if err != nil {
 			if ctx.Err() == nil {
 				r.log.Error("read the log", "error", err)
-				r.holdUntil = time.Now().Add(time.Second)
+				r.hold(time.Now().Add(time.Second))
 			}
 			return
 		}
@@ -259,7 +269,7 @@ func (r *runner) take(c *carillon.Change) {
 	it, ok := r.itemOf(c)
 	if index, seen := r.settled[c.Seq]; seen {
 		delete(r.settled, c.Seq)
-		if index < 0 {
+		if index < 0 || !ok { // !ok: it is no longer asked for
 			return
 		}
 		ok = it.skipTo(index) || c.Moved()
@@ -367,12 +377,12 @@ func (r *runner) partner(l *lane) (other *lane, ok bool) {
 	if other == nil || other.sending || other.head() == nil || other.head().change.Seq != c.Seq {
 		return other, false
 	}
-	return other, r.rested(other, time.Now())
+	return other, r.rested(other, time.Now()) || r.circuit.open && !other.park.blocked
 }
 
 // rested reports whether a lane is not waiting for its next attempt.
 func (r *runner) rested(l *lane, now time.Time) bool {
-	return l.park == nil || !l.park.blocked && !l.park.nextAt.After(now)
+	return l.park == nil || !l.park.blocked && !l.park.retryAt.After(now)
 }
 
 // unblock keeps a slow or very long lane from holding the others up: when the window is full while hands are idle, the
@@ -456,29 +466,34 @@ func (r *runner) wakeDue(now time.Time) {
 	if r.circuit.open {
 		until = now.Add(maxRetryWait) // any lane will do for a probe
 	}
-	for r.loads < laneLoads && len(r.catching) < r.sub.Concurrency {
+	// Each lane once: some only come back to the heap.
+	for n := len(r.due); n > 0 && r.loads < laneLoads && len(r.catching) < r.sub.Concurrency; n-- {
 		l := r.due.take(until)
 		if l == nil {
 			return
 		}
-		r.goOn(l, now)
-		if r.circuit.open {
+		if r.goOn(l, now) && r.circuit.open {
 			return // one is enough for a probe
 		}
 	}
 }
 
 // goOn does the next thing for a parked lane that is due: send its head, read more of its log, or let it go.
-func (r *runner) goOn(l *lane, now time.Time) {
+func (r *runner) goOn(l *lane, now time.Time) (done bool) {
 	p := l.park
 	switch {
 	case l.sending || p.loading || p.blocked:
-		return
+		return false
 	case l.head() != nil:
 		r.offer(l)
+		return true
 	case p.first.Seq > r.position+1:
 		// After a restart the lane may be ahead of the reader: what lies between is settled for it.
 		p.nextAt = now.Add(20 * time.Millisecond)
+		r.due.schedule(l)
+	case p.readTo >= r.position && r.replay != nil:
+		// The reader will jump from the end of the stretch to where it stood; only then is it known what is left.
+		p.nextAt = now.Add(100 * time.Millisecond)
 		r.due.schedule(l)
 	case p.readTo >= r.position && r.snapshot == nil:
 		r.release(l)
@@ -486,12 +501,14 @@ func (r *runner) goOn(l *lane, now time.Time) {
 		p.nextAt = now.Add(100 * time.Millisecond) // until the snapshot is told there is nothing to catch up with
 		if p.first.Seq == 0 && p.attempts > 0 {
 			r.load(l)
-			return
+			return true
 		}
 		r.due.schedule(l)
 	default:
 		r.load(l)
+		return true
 	}
+	return false
 }
 
 // release gives a lane that has caught up back to the reader.
@@ -564,6 +581,9 @@ func (r *runner) loaded(l *lane, p *parking, page []*carillon.Change, through in
 		}
 		l.queue = append(l.queue, it)
 	}
+	if p.first.Seq == 0 { // of the snapshot's part, Index counts what is settled
+		l.queue = l.queue[min(p.first.Index, len(l.queue)):]
+	}
 	if l.head() == nil {
 		if p.first.Seq <= through {
 			p.first = carillon.Position{Seq: through + 1}
@@ -597,8 +617,9 @@ func (r *runner) untilNext(now time.Time) time.Duration {
 		sooner(r.holdUntil)
 	} else {
 		if r.circuit.open {
-			if r.inflight == 0 && r.loads == 0 && (len(r.due)+len(r.fresh)+len(r.catching) > 0 || r.position < r.tail.known()) {
-				sooner(r.circuit.probeAt)
+			if r.inflight == 0 && r.loads == 0 && (len(r.letters)+len(r.due)+len(r.fresh)+len(r.catching) > 0 || r.position < r.tail.known()) {
+				// A probe that is due and was not made had nothing to send yet.
+				sooner(latest(r.circuit.probeAt, now.Add(20*time.Millisecond)))
 			}
 		} else if len(r.due) > 0 && r.loads < laneLoads && len(r.catching) < r.sub.Concurrency {
 			sooner(r.due[0].park.nextAt)
@@ -645,6 +666,16 @@ func (r *runner) recentFirstLocked() []*carillon.Attempt {
 	return list
 }
 
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// hold leaves the endpoint alone until then, if it is not left alone longer already.
+func (r *runner) hold(until time.Time) { r.holdUntil = latest(r.holdUntil, until) }
+
 // snapshotPage is how many records are told before the next are read.
 const snapshotPage = 256
 
@@ -661,7 +692,7 @@ func (r *runner) readSnapshot(ctx context.Context) bool {
 		if err != nil {
 			if ctx.Err() == nil {
 				r.log.Error("read the snapshot", "error", err)
-				r.holdUntil = time.Now().Add(time.Second)
+				r.hold(time.Now().Add(time.Second))
 			}
 			return false
 		}

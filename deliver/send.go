@@ -119,14 +119,23 @@ func (r *runner) sendable(l *lane, now time.Time, parked bool) bool {
 		return false
 	}
 	if !r.rested(l, now) && !r.circuit.open {
+		l.park.nextAt = l.park.retryAt
 		r.due.schedule(l)
 		return false
 	}
 	if l.park != nil && l.park.batch != nil && !r.gathered(l.park.batch, now) {
+		if l.park != nil {
+			l.park.nextAt = now.Add(200 * time.Millisecond)
+			r.due.schedule(l)
+		}
 		return false
 	}
 	other, ok := r.partner(l)
 	if !ok {
+		if l.park != nil { // the other lane offers this one when it gets there; look again all the same
+			l.park.nextAt = now.Add(200 * time.Millisecond)
+			r.due.schedule(l)
+		}
 		return false
 	}
 	if l.head().next >= 64 { // a fence: reached in both lanes, passed at once
@@ -473,9 +482,12 @@ func (r *runner) advance(l *lane, it *item, wholly bool) {
 	if p.batch != nil {
 		r.dissolve(p.batch)
 	}
-	p.nextAt = time.Now()
+	p.nextAt, p.retryAt = time.Now(), time.Time{}
 	switch {
-	case p.first.Seq == 0: // the snapshot's part of the lane has no order in the log: it counts as a whole
+	case p.first.Seq == 0: // the snapshot's part of the lane has no order in the log: Index counts what is settled
+		if wholly && it.change.Origin == dialect.OriginSnapshot {
+			p.first.Index++
+		}
 		if l.head() == nil && p.readTo > 0 {
 			p.first = carillon.Position{Seq: p.readTo + 1}
 		}
@@ -504,7 +516,7 @@ func (r *runner) failed(p *parcel, attempt *carillon.Attempt, result Result, now
 		r.log.Warn("the circuit opens: everything to the endpoint fails", "error", attempt.Error)
 	}
 	if result.RetryAfter > 0 && result.Status == 429 {
-		r.holdUntil = now.Add(result.RetryAfter)
+		r.hold(now.Add(result.RetryAfter))
 	}
 	if wasOpen {
 		// The endpoint is down, not the message: nobody is burnt.
@@ -551,7 +563,7 @@ func (r *runner) waitAt(p *parcel, attempt *carillon.Attempt, now, next time.Tim
 			}
 			l.queue = nil // read again when its time comes: what waits costs no memory
 			l.park.readTo = l.park.first.Seq - 1
-			l.park.nextAt, l.park.lastError, l.park.dirty = next, attempt.Error, true
+			l.park.nextAt, l.park.retryAt, l.park.lastError, l.park.dirty = next, next, attempt.Error, true
 			if burn && !l.park.free {
 				l.park.attempts = p.number
 			}
@@ -567,11 +579,11 @@ func (r *runner) waitAt(p *parcel, attempt *carillon.Attempt, now, next time.Tim
 func (r *runner) endpointBack(now time.Time) {
 	r.log.Info("the endpoint takes messages again")
 	for _, l := range r.lanes {
-		if l.park == nil || l.park.blocked || !l.park.nextAt.After(now) {
+		if l.park == nil || l.park.blocked || !l.park.retryAt.After(now) {
 			continue
 		}
-		l.park.nextAt, l.park.free = now, true
-		if l.park.place >= 0 { // else it is being read, and offered after that
+		l.park.nextAt, l.park.retryAt, l.park.free = now, now, true
+		if !l.sending && !l.park.loading { // else it goes on when it is back
 			r.due.schedule(l)
 		}
 	}
@@ -609,12 +621,16 @@ func (r *runner) giveUp(p *parcel, attempt *carillon.Attempt, now time.Time) {
 
 // disable stops the subscription for good until a person resumes it.
 func (r *runner) disable(reason string) {
-	r.holdUntil = time.Now().Add(time.Hour)
+	if r.disabling {
+		return
+	}
+	r.disabling = true
+	r.hold(time.Now().Add(time.Hour))
 	r.log.Warn("the subscription is disabled", "reason", reason)
 	r.engine.background.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.sendCtx), time.Minute)
 		defer cancel()
-		if err := r.engine.disable(ctx, r.sub.Org, r.sub.ID, reason); err != nil {
+		if err := r.engine.disable(ctx, r.sub, reason); err != nil {
 			r.log.Error("disable the subscription", "error", err)
 		}
 	})

@@ -55,7 +55,7 @@ func (e *Engine) Create(ctx context.Context, s *carillon.Subscription) error {
 	}
 	unlock := e.alone(s.ID)
 	defer unlock()
-	return e.start(ctx, clone(s))
+	return e.start(context.WithoutCancel(ctx), clone(s)) // it is there now, whether its maker waits or not
 }
 
 // clone keeps what a runner holds apart from what a caller may go on to change.
@@ -156,12 +156,12 @@ func (e *Engine) Pause(ctx context.Context, org, id string) error {
 
 // Resume implements Desk.
 func (e *Engine) Resume(ctx context.Context, org, id string) error {
-	lanes, err := e.store.ParkedLanes(ctx, org, id)
-	if err != nil {
-		return err
-	}
-	_, err = e.change(ctx, org, id, func(ctx context.Context, tx store.Tx, s *carillon.Subscription) error {
+	_, err := e.change(ctx, org, id, func(ctx context.Context, tx store.Tx, s *carillon.Subscription) error {
 		s.Paused, s.Disabled, s.DisabledReason = false, false, ""
+		lanes, err := e.store.ParkedLanes(ctx, org, id)
+		if err != nil {
+			return err
+		}
 		progress, err := e.store.Progress(ctx, org, id)
 		if err != nil {
 			return err
@@ -185,9 +185,12 @@ func (e *Engine) Resume(ctx context.Context, org, id string) error {
 	return err
 }
 
-// disable takes a subscription out of service until a person resumes it.
-func (e *Engine) disable(ctx context.Context, org, id, reason string) error {
-	_, err := e.change(ctx, org, id, func(_ context.Context, _ store.Tx, s *carillon.Subscription) error {
+// disable takes a subscription out of service until a person resumes it, unless a person has changed it meanwhile.
+func (e *Engine) disable(ctx context.Context, as *carillon.Subscription, reason string) error {
+	_, err := e.change(ctx, as.Org, as.ID, func(_ context.Context, _ store.Tx, s *carillon.Subscription) error {
+		if !s.UpdatedAt.Equal(as.UpdatedAt) {
+			return nil
+		}
 		s.Disabled, s.DisabledReason = true, reason
 		return nil
 	})
@@ -216,11 +219,11 @@ func (e *Engine) Replay(ctx context.Context, org, id string, from, to int64) err
 	if from < 1 || from > to {
 		return carillon.Invalid("/fromSeq", "must be between 1 and the end of the stretch")
 	}
-	lanes, err := e.store.ParkedLanes(ctx, org, id)
-	if err != nil {
-		return err
-	}
-	_, err = e.change(ctx, org, id, func(ctx context.Context, tx store.Tx, s *carillon.Subscription) error {
+	_, err = e.change(ctx, org, id, func(ctx context.Context, tx store.Tx, _ *carillon.Subscription) error {
+		lanes, err := e.store.ParkedLanes(ctx, org, id)
+		if err != nil {
+			return err
+		}
 		progress, err := e.store.Progress(ctx, org, id)
 		if err != nil {
 			return err

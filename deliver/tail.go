@@ -24,15 +24,19 @@ type tail struct {
 
 	mu      sync.Mutex
 	changes []*carillon.Change // consecutive seqs
-	head    int64              // of the log, as far as known; changes end here. 0: nothing is known yet
+	head    int64              // of the log, as far as known; changes end here
+	begun   bool               // head is known: what lies before it is read by those who are behind
 	idle    bool               // nothing came since the last trim
 }
 
 // extend reads what the log has gained and reports whether it has.
 func (t *tail) extend(ctx context.Context) (bool, error) {
 	t.mu.Lock()
-	head := t.head
+	head, begun := t.head, t.begun
 	t.mu.Unlock()
+	if !begun {
+		return false, nil
+	}
 	grown := false
 	for {
 		page, err := t.store.Changes(ctx, t.org, store.LogQuery{After: head, Limit: pageChanges, MaxBytes: pageBytes})
@@ -49,7 +53,7 @@ func (t *tail) extend(ctx context.Context) (bool, error) {
 		}
 		head = t.head
 		t.mu.Unlock()
-		if len(page) < pageChanges {
+		if len(page) < pageChanges && bytesOf(page) < pageBytes {
 			return grown, nil
 		}
 	}
@@ -60,7 +64,7 @@ func (t *tail) extend(ctx context.Context) (bool, error) {
 func (t *tail) push(changes []*carillon.Change) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(changes) == 0 || t.head == 0 || changes[0].Seq != t.head+1 {
+	if len(changes) == 0 || !t.begun || changes[0].Seq != t.head+1 {
 		return false
 	}
 	t.add(changes)
@@ -116,11 +120,18 @@ func (t *tail) known() int64 {
 	return t.head
 }
 
+// knows reports whether the tail has begun.
+func (t *tail) knows() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.begun
+}
+
 // begin sets where a tail that knows nothing yet begins.
 func (t *tail) begin(head int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.head == 0 {
-		t.head = head
+	if !t.begun {
+		t.head, t.begun = head, true
 	}
 }
