@@ -27,6 +27,7 @@ import (
 var (
 	updates = flag.Int("updates", 4000, "account updates in the order and crash tests")
 	latency = flag.Bool("latency", false, "measure what failing accounts cost the healthy ones")
+	behind  = flag.Int("behind", 5000, "changes behind a dead endpoint")
 	kills   = flag.Int("kills", 4, "how often the crash test pulls the plug")
 )
 

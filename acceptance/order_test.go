@@ -133,7 +133,7 @@ func TestADeadEndpointDoesNotSlowAHealthyOne(t *testing.T) {
 	healthySub := s.subscribe(healthy, nil)
 	deadSub := s.subscribe(dead, nil)
 	lift := dead.Inject(delivertest.Fault{Close: true})
-	total := 5000
+	total := *behind
 	s.batch(total, 50)
 	s.caughtUp(healthySub.ID)
 	if got := healthy.Snapshot().Unique; got != total {
