@@ -30,10 +30,16 @@ func main() { os.Exit(run()) }
 
 // run is the whole program; it gives the exit code.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The first signal asks to end; with the handler gone, the second one ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals // the first one asks to end
+		cancel()
+		<-signals // the second one ends the process at once
+		os.Exit(exitFailed)
+	}()
 	return execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
