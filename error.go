@@ -64,8 +64,6 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf-like constructors for the common codes.
-
 // Invalid says that one member cannot be what it is.
 func Invalid(member, reason string) *Error {
 	return &Error{Code: CodeInvalid, Message: "the request is not valid", Faults: []Fault{{member, reason}}}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// idAlphabet is Crockford's base 32 in lower case: sorts as its bits, no letters taken for digits.
+// idEncoding is Crockford's base 32 in lower case: sorts as its bits, no letters taken for digits.
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 // NewID makes a sortable id: prefix, underscore, 26 characters (48 bits of Unix milliseconds, 80 random bits).

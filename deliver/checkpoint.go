@@ -57,7 +57,7 @@ func (s *checkpointState) init(p *carillon.Progress) {
 }
 
 // nextAt is when the loop should come back to write; zero for not at all.
-func (s *checkpointState) nextAt(time.Time) time.Time {
+func (s *checkpointState) nextAt() time.Time {
 	switch {
 	case s.busy:
 		return time.Time{}
@@ -259,14 +259,6 @@ func (e *Engine) write(ctx context.Context, batch []*checkpoint) error {
 
 func (c *checkpoint) writeRest(ctx context.Context, tx store.Tx) error {
 	org, id := c.progress.Org, c.progress.Subscription
-	if len(c.lanes)+len(c.letters)+len(c.attempts) > 0 || c.recent != nil {
-		// A subscription deleted meanwhile must not leave orphaned rows.
-		if _, err := tx.Subscription(ctx, org, id); carillon.IsNotFound(err) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
 	if len(c.lanes) > 0 {
 		if err := tx.PutParkedLanes(ctx, c.lanes); err != nil {
 			return err

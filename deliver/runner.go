@@ -626,7 +626,7 @@ func (r *runner) untilNext(now time.Time) time.Duration {
 		}
 		sooner(r.waitingFor)
 	}
-	sooner(r.checkpoint.nextAt(now))
+	sooner(r.checkpoint.nextAt())
 	return wait
 }
 

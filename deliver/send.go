@@ -124,17 +124,13 @@ func (r *runner) sendable(l *lane, now time.Time, parked bool) bool {
 		return false
 	}
 	if l.park != nil && l.park.batch != nil && !r.gathered(l.park.batch, now) {
-		if l.park != nil {
-			l.park.nextAt = now.Add(200 * time.Millisecond)
-			r.due.schedule(l)
-		}
+		r.lookAgain(l, now)
 		return false
 	}
 	other, ok := r.partner(l)
 	if !ok {
-		if l.park != nil { // the other lane offers this one when it gets there; look again all the same
-			l.park.nextAt = now.Add(200 * time.Millisecond)
-			r.due.schedule(l)
+		if l.park != nil {
+			r.lookAgain(l, now)
 		}
 		return false
 	}
@@ -143,6 +139,12 @@ func (r *runner) sendable(l *lane, now time.Time, parked bool) bool {
 		return false
 	}
 	return true
+}
+
+// lookAgain has a parked lane that waits for another one looked at after a while, should the other not offer it before.
+func (r *runner) lookAgain(l *lane, now time.Time) {
+	l.park.nextAt = now.Add(200 * time.Millisecond)
+	r.due.schedule(l)
 }
 
 // pack puts the head of a lane into the parcel.
