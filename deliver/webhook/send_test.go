@@ -23,6 +23,7 @@ import (
 	"carillon"
 	"carillon/deliver"
 	"carillon/deliver/webhook"
+	"carillon/egress/egresstest"
 )
 
 func TestRequestCarriesWhatReceiversRelyOn(t *testing.T) {
@@ -384,7 +385,7 @@ func TestTLS(t *testing.T) {
 		server, trust := newServer(t)
 		config := dev()
 		config.TLS = trust
-		config.Resolver = resolver(t, map[string][][]string{"other.test.": {{"127.0.0.1"}}})
+		config.Resolver = egresstest.Resolver(t, map[string][][]string{"other.test.": {{"127.0.0.1"}}})
 		_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 		result := send(t, open(t, config, carillon.Sink{URL: "https://other.test:" + port}), message())
 		if result.Verdict != deliver.TryAgain || result.Err == nil || result.Err.Error() != "certificate is not valid: it is not for other.test" {
@@ -447,7 +448,7 @@ func TestEnvironmentProxiesAreIgnored(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) { received.Add(1) })
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	config := dev()
-	config.Resolver = resolver(t, map[string][][]string{"endpoint.example.": {{"127.0.0.1"}}})
+	config.Resolver = egresstest.Resolver(t, map[string][][]string{"endpoint.example.": {{"127.0.0.1"}}})
 	result := send(t, open(t, config, carillon.Sink{URL: "http://endpoint.example:" + port}), message())
 	if result.Verdict != deliver.Taken || received.Load() != 1 {
 		t.Errorf("got %+v", result)

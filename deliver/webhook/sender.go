@@ -1,19 +1,17 @@
 package webhook
 
 import (
-	"context"
 	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"syscall"
+	"net/url"
 	"time"
-
-	"code.dny.dev/ssrf"
 
 	"carillon"
 	"carillon/deliver"
+	"carillon/egress"
 )
 
 // Config is how webhooks are sent. The zero value is safe to use.
@@ -46,16 +44,13 @@ type Config struct {
 type Sender struct {
 	config    Config
 	transport *http.Transport
-	guard     *ssrf.Guardian // nil: private addresses are allowed
+	gate      *egress.Gate
 }
 
-// The bounds of connections and answers.
+// The bounds of answers and of connections kept.
 const (
 	defaultTimeout       = 15 * time.Second
 	defaultResponseBytes = 1 << 10
-	maxHeaderBytes       = 32 << 10
-	dialTimeout          = 10 * time.Second
-	idleTimeout          = 60 * time.Second
 	idleConns            = 4096
 	idleConnsPerHost     = 256
 )
@@ -74,29 +69,10 @@ func New(c Config) *Sender {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	s := &Sender{config: c}
-	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: c.Resolver}
-	if !c.AllowPrivate {
-		s.guard = newGuard(c.Allow)
-		// Control sees each address after the name was looked up and before a packet leaves, so a name that
-		// answers differently the second time (DNS rebinding) gains nothing.
-		dialer.ControlContext = s.control
-	}
-	s.transport = &http.Transport{
-		Proxy:                  nil, // a proxy would dial for us, past the guard
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        c.TLS,
-		TLSHandshakeTimeout:    dialTimeout,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // a small gzip may hold a huge answer, and a failing answer is kept as it is
-		MaxIdleConns:           idleConns,
-		MaxIdleConnsPerHost:    idleConnsPerHost,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-	}
+	gate := egress.New(egress.Config{AllowPrivate: c.AllowPrivate, Allow: c.Allow, Resolver: c.Resolver, Logger: c.Logger})
+	s := &Sender{config: c, gate: gate, transport: gate.Transport()}
+	s.transport.TLSClientConfig = c.TLS
+	s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = idleConns, idleConnsPerHost
 	return s
 }
 
@@ -137,27 +113,10 @@ func (s *Sender) Open(sub *carillon.Subscription) (deliver.Sink, error) {
 	return e, nil
 }
 
-// newGuard lets through what is public or allowed, at any port.
-func newGuard(allow []netip.Prefix) *ssrf.Guardian {
-	var v4, v6 []netip.Prefix
-	for _, prefix := range allow {
-		if prefix.Addr().Is4() {
-			v4 = append(v4, prefix)
-		} else {
-			v6 = append(v6, prefix)
-		}
-	}
-	return ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-}
-
-// control refuses to connect to addresses that are not public.
-func (s *Sender) control(ctx context.Context, network, address string, c syscall.RawConn) error {
-	if err := s.guard.Safe(network, address, c); err != nil {
-		refused := refuse(address)
-		s.config.Logger.WarnContext(ctx, "webhook to an address that is not public was refused", "address", refused.address)
-		return refused
-	}
-	return nil
+// parseURL reads the URL of an endpoint. Plain http is allowed because the signature, not the channel, proves who sent a
+// message; what it says can be read on the way, so docs/webhooks.md advises https.
+func (s *Sender) parseURL(text string) (*url.URL, error) {
+	return s.gate.ParseURL(text, "/sink/url", "https", "http")
 }
 
 func checkContentType(s string) error {
