@@ -38,7 +38,7 @@ type Change struct {
 	PreviousLane string
 	Time         time.Time
 	Actor        Actor
-	// Origin says where the write came in: "api", "batch", "connection:ID", "import:ID", "cascade".
+	// Origin says where the write came in: "api", "batch", "connection:DIALECT:ID" (see Connection.Origin), "import:ID", "cascade".
 	Origin string
 	// Changed says which members differ, in field-table order; nil for created and deleted.
 	Changed []MemberChange
@@ -52,8 +52,19 @@ type Change struct {
 // Moved reports whether the change took its record from one lane to another.
 func (c *Change) Moved() bool { return c.PreviousLane != "" }
 
-// MemberChange is one member that an update set, unset or replaced. For a custom field, Name is
-// "customFields." and the uid.
+// Concerns reports whether the change may have something to tell in a dialect. An update of nothing but what other vendors
+// sent beside the canonical members (Extra) has not.
+func (c *Change) Concerns(dialect string) bool {
+	for _, m := range c.Changed {
+		if of, extra := strings.CutPrefix(m.Name, ExtraPrefix); !extra || of == dialect {
+			return true
+		}
+	}
+	return len(c.Changed) == 0
+}
+
+// MemberChange is one member that an update set, unset or replaced. For a custom field, Name is "customFields." and the
+// uid; for what a vendor sent beside the canonical members, "extra." and the dialect. Those come last.
 type MemberChange struct {
 	Name string
 	How  How
@@ -69,8 +80,11 @@ const (
 	Updated How = '~'
 )
 
-// CustomFieldsPrefix begins the names of changed custom fields.
-const CustomFieldsPrefix = "customFields."
+// What the names of changed custom fields, and of changed extras, begin with.
+const (
+	CustomFieldsPrefix = "customFields."
+	ExtraPrefix        = "extra."
+)
 
 // CustomFieldUID gives the uid if the member is a custom field.
 func (m MemberChange) CustomFieldUID() (string, bool) {

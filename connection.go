@@ -58,6 +58,10 @@ const connectionOrigin = "connection:"
 // Origin is the origin of changes that come in through the connection: "connection:neon:con_1".
 func (c *Connection) Origin() string { return connectionOrigin + c.Dialect + ":" + c.ID }
 
+// Source is the scope in which what the connection tells is known again, and held against what it told before:
+// "connection:con_1".
+func (c *Connection) Source() string { return connectionOrigin + c.ID }
+
 // CameFrom reports whether the change came in through a connection that speaks the dialect: what the vendor sent beside
 // the canonical members (Extra) is then of this very change.
 func (c *Change) CameFrom(dialect string) bool {

@@ -72,6 +72,15 @@ type Reader interface {
 	// RecentDeliveries reads the newest successful attempts as saved by SaveRecentDeliveries, newest first.
 	RecentDeliveries(ctx context.Context, org, subscription string) ([]*carillon.Attempt, error)
 
+	// Connection reads one connection; org "" means whichever org has it, since a vendor's URL names no org. Fails with not_found.
+	Connection(ctx context.Context, org, id string) (*carillon.Connection, error)
+	// Connections lists those of one org by id; org "" means all orgs.
+	Connections(ctx context.Context, org string) ([]*carillon.Connection, error)
+	// Inbound reads one delivery. Fails with not_found.
+	Inbound(ctx context.Context, org, id string) (*carillon.Inbound, error)
+	// Inbox lists deliveries by position.
+	Inbox(ctx context.Context, q InboxQuery) ([]*carillon.Inbound, error)
+
 	// KeyByHash finds an API key by the SHA-256 of its secret. Fails with not_found.
 	KeyByHash(ctx context.Context, hash [32]byte) (*carillon.Key, error)
 	Keys(ctx context.Context, org string) ([]*carillon.Key, error)
@@ -113,6 +122,23 @@ type LogQuery struct {
 	MaxBytes int
 	// Descending reads from Until (or the head) down to After.
 	Descending bool
+}
+
+// InboxQuery selects deliveries. Zero members select all.
+type InboxQuery struct {
+	Org        string // "" means all orgs
+	Connection string
+	State      carillon.InboxState
+	// Awaiting restricts to deliveries that wait for a record to exist; AwaitingAny to those that wait for any.
+	Awaiting    carillon.Ref
+	AwaitingAny bool
+	// After is the position of the last one seen, 0 for none; Ascending lists the oldest first instead of the newest.
+	After     int64
+	Ascending bool
+	// Limit is at least 1.
+	Limit int
+	// Bodies asks for the bodies as well.
+	Bodies bool
 }
 
 // Key of a record across orgs.
@@ -161,6 +187,21 @@ type Remembered struct {
 // RememberedKey finds a Remembered.
 type RememberedKey struct{ Org, Scope, Key string }
 
+// HeardKey finds a carillon.Heard.
+type HeardKey struct {
+	Org    string
+	Source string
+	carillon.Ref
+}
+
+// Expiry says of each thing that is kept for a while from when on it stays.
+type Expiry struct {
+	Remembered time.Time
+	Attempts   time.Time
+	// Inbox is of deliveries that were applied, or were duplicates; others stay.
+	Inbox time.Time
+}
+
 // Tx is a write transaction. Reads see the transaction's own writes.
 type Tx interface {
 	// Lock reads the counters of the orgs and keeps other writers of these orgs out until the transaction ends. Every
@@ -181,6 +222,10 @@ type Tx interface {
 
 	Remembered(ctx context.Context, keys []RememberedKey) (map[RememberedKey]*Remembered, error)
 	Remember(ctx context.Context, results []*Remembered) error
+
+	// Heard reads the newest that sources have said of records; keys of which nothing was heard are absent from the map.
+	Heard(ctx context.Context, keys []HeardKey) (map[HeardKey]carillon.HeardAt, error)
+	PutHeard(ctx context.Context, heard []*carillon.Heard) error
 
 	// CustomFields and ValueLists as Reader's.
 	CustomFields(ctx context.Context, org string, kind carillon.Kind) ([]*carillon.CustomField, error)
@@ -218,6 +263,19 @@ type Tx interface {
 	// DeleteKey fails with not_found.
 	DeleteKey(ctx context.Context, org, id string) error
 
-	// Prune removes what has outlived its time: remembered results and attempts made before the given times.
-	Prune(ctx context.Context, remembered, attempts time.Time) error
+	// Connection as Reader's, for one org.
+	Connection(ctx context.Context, org, id string) (*carillon.Connection, error)
+	// PutConnection inserts or replaces. Fails with conflict if another org's connection has the id.
+	PutConnection(ctx context.Context, c *carillon.Connection) error
+	// DeleteConnection removes it with its deliveries and all that was heard and remembered of it. Fails with not_found.
+	DeleteConnection(ctx context.Context, org, id string) error
+	// AddInbound stores a new delivery and sets its Position, which is greater than that of any before. Fails with
+	// not_found if its connection does not exist.
+	AddInbound(ctx context.Context, d *carillon.Inbound) error
+	// SaveInbound writes what became of a delivery: all but what came (content type, header, body) and its place. It does
+	// nothing for a delivery that no longer exists.
+	SaveInbound(ctx context.Context, d *carillon.Inbound) error
+
+	// Prune removes what has outlived its time.
+	Prune(ctx context.Context, e Expiry) error
 }

@@ -3,8 +3,8 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"time"
 
+	"carillon"
 	"carillon/store"
 )
 
@@ -36,13 +36,52 @@ func insertRemembered(ctx context.Context, s *session, m *store.Remembered) erro
 	return wrap("remember result", err)
 }
 
-// Prune removes what has outlived its time.
-func (t *tx) Prune(ctx context.Context, remembered, attempts time.Time) error {
-	if _, err := t.exec(ctx, `DELETE FROM remembered WHERE created_at < $1`, toMillis(remembered)); err != nil {
-		return fmt.Errorf("prune remembered results: %w", err)
+// Heard reads the newest that sources have said of records.
+func (t *tx) Heard(ctx context.Context, keys []store.HeardKey) (map[store.HeardKey]carillon.HeardAt, error) {
+	found := make(map[store.HeardKey]carillon.HeardAt, len(keys))
+	for _, key := range keys {
+		heard, ok, err := first(ctx, t, scanHeard, `SELECT at, op FROM heard
+			WHERE org = $1 AND source = $2 AND kind = $3 AND module = $4 AND id = $5`,
+			key.Org, key.Source, string(key.Kind), key.Module, key.ID)
+		if err != nil {
+			return nil, fmt.Errorf("read what was heard of %s: %w", key.Ref, err)
+		}
+		if ok {
+			found[key] = heard
+		}
 	}
-	if _, err := t.exec(ctx, `DELETE FROM attempts WHERE at < $1`, attempts.UnixNano()); err != nil {
-		return fmt.Errorf("prune attempts: %w", err)
+	return found, nil
+}
+
+func scanHeard(r row) (carillon.HeardAt, error) {
+	var h carillon.HeardAt
+	var at int64
+	err := r.Scan(&at, (*string)(&h.Op))
+	h.At = fromMillis(at)
+	return h, err
+}
+
+// PutHeard keeps the newest that sources have said of records.
+func (t *tx) PutHeard(ctx context.Context, heard []*carillon.Heard) error {
+	for _, h := range heard {
+		_, err := t.exec(ctx, `INSERT INTO heard (org, source, kind, module, id, at, op) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (org, source, kind, module, id) DO UPDATE SET at = excluded.at, op = excluded.op`,
+			h.Org, h.Source, string(h.Kind), h.Module, h.ID, toMillis(h.At), string(h.Op))
+		if err != nil {
+			return fmt.Errorf("keep what was heard of %s: %w", h.Ref, err)
+		}
 	}
 	return nil
+}
+
+// Prune removes what has outlived its time.
+func (t *tx) Prune(ctx context.Context, e store.Expiry) error {
+	if _, err := t.exec(ctx, `DELETE FROM remembered WHERE created_at < $1`, toMillis(e.Remembered)); err != nil {
+		return fmt.Errorf("prune remembered results: %w", err)
+	}
+	if _, err := t.exec(ctx, `DELETE FROM attempts WHERE at < $1`, e.Attempts.UnixNano()); err != nil {
+		return fmt.Errorf("prune attempts: %w", err)
+	}
+	_, err := t.exec(ctx, `DELETE FROM inbox WHERE received_at < $1 AND state IN ('applied', 'duplicate')`, toMillis(e.Inbox))
+	return wrap("prune deliveries", err)
 }

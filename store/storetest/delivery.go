@@ -202,7 +202,9 @@ func (s *suite) deliveries(t *testing.T) {
 			}
 			return nil
 		})
-		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.Prune(ctx, timeOf(4), timeOf(2)) })
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return tx.Prune(ctx, store.Expiry{Remembered: timeOf(4), Attempts: timeOf(2)})
+		})
 		var numbers []int
 		for _, a := range must(s.Attempts(t.Context(), "one", "sub_1", time.Time{}, 10))(t) {
 			numbers = append(numbers, a.Number)

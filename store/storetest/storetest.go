@@ -51,6 +51,9 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"Subscriptions", (*suite).subscriptions},
 		{"Deliveries", (*suite).deliveries},
 		{"Remembered", (*suite).remembered},
+		{"Connections", (*suite).connections},
+		{"Inbox", (*suite).inbox},
+		{"Heard", (*suite).heard},
 		{"Keys", (*suite).keys},
 		{"Fields", (*suite).fields},
 	} {
