@@ -14,14 +14,18 @@ import (
 )
 
 // Changes generates changes of every kind and op, whose states hold to the field tables, as the ledger would append them.
-func Changes() *rapid.Generator[*carillon.Change] {
+func Changes() *rapid.Generator[*carillon.Change] { return changesOf(carillon.Kinds, ops) }
+
+var ops = []carillon.Op{carillon.OpCreated, carillon.OpUpdated, carillon.OpDeleted}
+
+func changesOf(kinds []carillon.Kind, ops []carillon.Op) *rapid.Generator[*carillon.Change] {
 	return rapid.Custom(func(t *rapid.T) *carillon.Change {
-		kind := rapid.SampledFrom(carillon.Kinds).Draw(t, "kind")
+		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
 		c := &carillon.Change{
 			Org:     rapid.StringMatching(`[a-z]{1,8}`).Draw(t, "org"),
 			Seq:     rapid.Int64Range(1, 1<<50).Draw(t, "seq"),
 			Ref:     carillon.Ref{Kind: kind, ID: id().Draw(t, "id")},
-			Op:      rapid.SampledFrom([]carillon.Op{carillon.OpCreated, carillon.OpUpdated, carillon.OpDeleted}).Draw(t, "op"),
+			Op:      rapid.SampledFrom(ops).Draw(t, "op"),
 			Number:  rapid.Int64Range(1, 1<<40).Draw(t, "number"),
 			Version: rapid.Int64Range(2, 1000).Draw(t, "version"),
 			Lane:    id().Draw(t, "lane"),
