@@ -261,7 +261,18 @@ func (l *Ledger) commitEntries(ctx context.Context, entries []*entry) error {
 				return t.broken
 			}
 		}
-		return t.flush()
+		if err := t.flush(); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Also == nil || e.reply.Err != nil {
+				continue
+			}
+			if err := e.Also(ctx, stx, e.reply.Result); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err == nil {
 		l.observe(len(entries))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"carillon"
+	"carillon/store"
 )
 
 // Op is what a write asks for.
@@ -15,6 +16,7 @@ const (
 	Put    Op = "put"    // replaces, or creates if absent; members not named are unset (or get their default)
 	Patch  Op = "patch"  // JSON merge patch (RFC 7396) on top level members, objects and custom fields; null unsets
 	Delete Op = "delete"
+	Ensure Op = "ensure" // creates if absent, else does nothing
 )
 
 // Write is one wish for one record.
@@ -29,7 +31,13 @@ type Write struct {
 	IfMatch int64
 	// Cascade lets a Delete take along the records that depend on this one.
 	Cascade bool
-	// Extra, if not nil, merges what a vendor sent that has no canonical place: dialect name → JSON value.
+	// IfExists lets a Delete of what does not exist do nothing.
+	IfExists bool
+	// Heard, if its time is set, is the place of this write among all that the entry's source (Scope) says of the record.
+	// If the source has said something newer, the write does nothing (Outcome.Late).
+	Heard carillon.HeardAt
+	// Extra, if not nil, merges what a vendor sent that has no canonical place: dialect name → JSON value. A difference in
+	// it is a difference of the record, and makes a change.
 	Extra map[string][]byte
 }
 
@@ -43,6 +51,12 @@ type Entry struct {
 	Key    string
 	Scope  string
 	Writes []Write
+	// KeyAlone says that the key names what happened, as the id of a vendor's event does: a repeat is known by it whatever
+	// its writes are, and its Result has no Outcomes.
+	KeyAlone bool
+	// Also, if set, is done in the entry's transaction after all its writes, if they or an earlier entry with its key
+	// succeeded: what must be durable if and only if they are. It must use nothing but tx. If it fails, so does the entry.
+	Also func(ctx context.Context, tx store.Tx, r Result) error
 }
 
 // Result is what became of an Entry: one Outcome a write.
@@ -53,12 +67,15 @@ type Result struct {
 
 // Outcome is what became of a Write.
 type Outcome struct {
-	// Record as it stands now; for a deletion as it stood last.
+	// Record as it stands now; for a deletion as it stood last. Nil where there is none: of a write that was late, or a
+	// deletion of what did not exist.
 	Record *carillon.Record
 	// Seq of the write's own change; 0 if nothing differed and so no change was made.
 	Seq     int64
 	Created bool
 	Deleted bool
+	// Late says that the source had said something newer of the record.
+	Late bool
 }
 
 // Reply is the answer to one Entry of several.

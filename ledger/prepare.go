@@ -58,7 +58,7 @@ func (l *Ledger) prepare(e Entry) (*entry, error) {
 			return nil, inWrite(i, len(e.Writes), err)
 		}
 	}
-	if e.Key != "" {
+	if e.Key != "" && !e.KeyAlone {
 		p.fingerprint = fingerprint(p.writes)
 	}
 	return p, nil
@@ -109,7 +109,7 @@ func (l *Ledger) prepareWrite(w *write, actor carillon.Actor) error {
 		return carillon.Invalid("kind", fmt.Sprintf("%q is not a kind", w.Kind))
 	}
 	switch {
-	case w.Op != Create && w.Op != Put && w.Op != Patch && w.Op != Delete:
+	case w.Op != Create && w.Op != Put && w.Op != Patch && w.Op != Delete && w.Op != Ensure:
 		return carillon.Invalid("op", fmt.Sprintf("%q is not an op: create, put, patch or delete", w.Op))
 	case w.Kind == carillon.KindCustom && !carillon.ValidID(w.Module):
 		return carillon.Invalid("module", idReason)

@@ -35,9 +35,15 @@ func (e *entry) rememberedKey() store.RememberedKey {
 
 // keep remembers the entry's result for the next who comes with its key.
 func (t *transaction) keep(e *entry, result Result) {
+	if e.KeyAlone {
+		result.Outcomes = nil
+	}
 	outcomes := make([]rememberedOutcome, len(result.Outcomes))
 	for i, o := range result.Outcomes {
 		r := o.Record
+		if r == nil {
+			r = &carillon.Record{Ref: e.writes[i].ref}
+		}
 		outcomes[i] = rememberedOutcome{
 			Kind: r.Kind, Module: r.Module, ID: r.ID, Number: r.Number, Version: r.Version, RecordSeq: r.Seq, Lane: r.Lane,
 			Data: r.Data, Extra: r.Extra, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,

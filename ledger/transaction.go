@@ -31,8 +31,13 @@ type transaction struct {
 	remembered map[store.RememberedKey]*store.Remembered
 	remember   []*store.Remembered
 
-	// What it takes to undo the entry under way: slots as they were, and its org's head and the length of changes when it began.
+	// heard is what sources have said of the records written.
+	heard map[store.HeardKey]hearing
+
+	// What it takes to undo the entry under way: slots and hearings as they were, and its org's head and the length of changes
+	// when it began.
 	journal     []undo
+	unheard     []func()
 	headBefore  store.Head
 	changesDone int
 }
@@ -101,6 +106,9 @@ func (l *Ledger) begin(ctx context.Context, tx store.Tx, entries []*entry) (*tra
 	if t.remembered == nil {
 		t.remembered = map[store.RememberedKey]*store.Remembered{}
 	}
+	if err := t.loadHeard(entries); err != nil {
+		return nil, err
+	}
 	t.load(keys)
 	if t.broken != nil {
 		return nil, t.broken
@@ -167,7 +175,7 @@ func (t *transaction) membersOf(s *slot) members {
 
 // settle does one entry: all of it, or nothing and an error.
 func (t *transaction) settle(e *entry) (result Result, err error) {
-	t.journal, t.headBefore, t.changesDone = t.journal[:0], t.orgs[e.Org].head, len(t.changes)
+	t.journal, t.unheard, t.headBefore, t.changesDone = t.journal[:0], t.unheard[:0], t.orgs[e.Org].head, len(t.changes)
 	defer func() {
 		if r := recover(); r != nil {
 			// A mistake of ours that one entry brings to light must not take the desk down with everybody's writes.
@@ -204,6 +212,9 @@ func (t *transaction) undo(org string) {
 		t.unindex(u.slot)
 		*u.slot = u.was
 		t.index(u.slot)
+	}
+	for _, restore := range slices.Backward(t.unheard) {
+		restore()
 	}
 	t.changes = t.changes[:t.changesDone]
 	t.orgs[org].head = t.headBefore
@@ -317,6 +328,9 @@ func (t *transaction) flush() error {
 		if err := t.tx.Remember(t.ctx, t.remember); err != nil {
 			return fmt.Errorf("remember results: %w", err)
 		}
+	}
+	if err := t.flushHeard(); err != nil {
+		return err
 	}
 	heads := map[string]store.Head{}
 	for name, o := range t.orgs {

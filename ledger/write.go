@@ -19,6 +19,10 @@ func (t *transaction) write(e *entry, w *write) (Outcome, error) {
 	switch {
 	case t.broken != nil:
 		return Outcome{}, t.broken
+	case t.late(e, w):
+		return Outcome{Record: s.record, Late: true}, nil
+	case s.record == nil && w.Op == Delete && w.IfExists, s.record != nil && w.Op == Ensure:
+		return Outcome{Record: s.record}, nil
 	case s.record == nil && (w.Op == Patch || w.Op == Delete):
 		return Outcome{}, notFound(w.ref)
 	case s.record != nil && w.Op == Create:
@@ -39,6 +43,8 @@ func (t *transaction) write(e *entry, w *write) (Outcome, error) {
 	t.setHouseMembers(e.Org, w.ref, before, after, entity)
 
 	changed, customs := w.table.compare(before, after)
+	extra, extras := mergeExtra(s.record, w.extra)
+	changed = append(changed, extras...)
 	if s.record != nil && len(changed) == 0 {
 		return Outcome{Record: s.record}, nil
 	}
@@ -55,7 +61,7 @@ func (t *transaction) write(e *entry, w *write) (Outcome, error) {
 	if s.record != nil {
 		change.Changed = changed
 	}
-	if err := t.save(s, change, before, after, mergeExtra(s.record, w.extra)); err != nil {
+	if err := t.save(s, change, before, after, extra); err != nil {
 		return Outcome{}, err
 	}
 	outcome := Outcome{Record: s.record, Seq: change.Seq, Created: change.Op == carillon.OpCreated}
@@ -418,23 +424,41 @@ func (t *transaction) checkCustoms(c *checker, org string, tab *table, changed [
 	}
 }
 
-// mergeExtra lays what vendors sent over what the record has; nil when nothing is left.
-func mergeExtra(record *carillon.Record, patch []extraValue) []byte {
+// mergeExtra lays what vendors sent over what the record has, and says which dialects' parts differ; nil when nothing is left.
+func mergeExtra(record *carillon.Record, patch []extraValue) ([]byte, []carillon.MemberChange) {
 	var stored []byte
 	if record != nil {
 		stored = record.Extra
 	}
 	if len(patch) == 0 {
-		return stored
+		return stored, nil
 	}
 	var list []extraValue
+	known := map[string][]byte{}
 	if stored != nil {
 		for name, value := range objectMembers(stored) {
 			dialect := text(name)
+			known[dialect] = value
 			if !slices.ContainsFunc(patch, func(x extraValue) bool { return x.dialect == dialect }) {
 				list = append(list, extraValue{dialect, value})
 			}
 		}
+	}
+	var changed []carillon.MemberChange
+	for _, x := range patch { // by dialect
+		how := carillon.Updated
+		switch was := known[x.dialect]; {
+		case bytes.Equal(was, x.value):
+			continue
+		case was == nil:
+			how = carillon.Added
+		case x.value == nil:
+			how = carillon.Removed
+		}
+		changed = append(changed, carillon.MemberChange{Name: carillon.ExtraPrefix + x.dialect, How: how})
+	}
+	if len(changed) == 0 {
+		return stored, nil
 	}
 	list = append(list, patch...)
 	slices.SortFunc(list, func(a, b extraValue) int { return cmp.Compare(a.dialect, b.dialect) })
@@ -449,7 +473,7 @@ func mergeExtra(record *carillon.Record, patch []extraValue) []byte {
 		merged = append(append(append(merged, quotedID(x.dialect)...), ':'), x.value...)
 	}
 	if len(merged) == 1 {
-		return nil
+		return nil, changed
 	}
-	return append(merged, '}')
+	return append(merged, '}'), changed
 }
