@@ -37,8 +37,11 @@ type Config struct {
 	Ledger   Ledger
 	Desk     deliver.Desk
 	Dialects map[string]dialect.Dialect // by name
-	Gate     *access.Gate
-	Logger   *slog.Logger
+	// Schemes say how the webhooks of a dialect are signed whose vendor has a way of its own, for the AsyncAPI document: what
+	// Webhook-Signature is, by the dialect. All others are signed as Standard Webhooks.
+	Schemes map[string]string
+	Gate    *access.Gate
+	Logger  *slog.Logger
 	// Version of the program, for the OpenAPI document and /healthz.
 	Version string
 	// Ready says whether requests can be served, for /readyz; nil means always.
@@ -93,6 +96,7 @@ type server struct {
 	ledger   Ledger
 	desk     deliver.Desk
 	dialects map[string]dialect.Dialect
+	schemes  map[string]string
 	gate     *access.Gate
 	log      *slog.Logger
 	version  string
@@ -102,20 +106,22 @@ type server struct {
 	now      func() time.Time
 	limits   Limits
 
-	streams streams
-	mux     *http.ServeMux
-	schemas *schemas
-	openapi []byte
+	streams  streams
+	mux      *http.ServeMux
+	schemas  *schemas
+	openapi  []byte
+	asyncapi []byte // up to its servers
 }
 
-// New makes the handler of everything under /v1, /schemas, /openapi.json, /docs, /healthz and /readyz; any other path
+// New makes the handler of everything under /v1, /schemas, /openapi.json, /asyncapi.json, /docs, /healthz and /readyz; any other path
 // gets a problem. The http.Server around it should set ReadHeaderTimeout and IdleTimeout; all else is bounded here.
 func New(c Config) (http.Handler, error) {
 	if c.Store == nil || c.Ledger == nil || c.Desk == nil || c.Gate == nil || c.Logger == nil || len(c.Dialects) == 0 {
 		return nil, errors.New("api: Store, Ledger, Desk, Dialects, Gate and Logger must be set")
 	}
 	s := &server{
-		store: c.Store, history: history.New(c.Store), ledger: c.Ledger, desk: c.Desk, dialects: c.Dialects, gate: c.Gate, log: c.Logger,
+		store: c.Store, history: history.New(c.Store), ledger: c.Ledger, desk: c.Desk, dialects: c.Dialects,
+		schemes: c.Schemes, gate: c.Gate, log: c.Logger,
 		version: c.Version, ready: c.Ready, stopping: c.Stopping, observe: c.Observe, now: c.Now,
 		limits: c.Limits.withDefaults(), streams: streams{open: map[string]int{}}, mux: http.NewServeMux(),
 	}
@@ -126,6 +132,9 @@ func New(c Config) (http.Handler, error) {
 	routes := s.routes()
 	var err error
 	if s.openapi, err = s.document(routes); err != nil {
+		return nil, err
+	}
+	if s.asyncapi, err = s.asyncDocument(); err != nil {
 		return nil, err
 	}
 	s.mount(routes)

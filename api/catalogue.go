@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -47,7 +46,7 @@ func (s *server) listEventTypes(w http.ResponseWriter, r *request) error {
 	for _, t := range d.Types() {
 		items = append(items, EventType{
 			Name: t.Name, Kind: t.Kind, Description: t.Description,
-			Schema: "/schemas/" + d.Name() + "/" + url.PathEscape(t.Name) + ".json",
+			Schema: schemaPath(d.Name(), t.Name),
 		})
 	}
 	return writeJSON(w, http.StatusOK, page(items, ""))

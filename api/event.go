@@ -44,13 +44,8 @@ func (s *server) eventQuery(r *request) (q eventQuery, err error) {
 			return q, err
 		}
 	}
-	if q.settings, err = q.dialect.CheckSettings(nil); err != nil {
-		return q, &carillon.Error{
-			Code: carillon.CodeInvalid, Message: "the dialect " + q.dialect.Name() + " tells nothing without a subscription's settings", Err: err,
-			Faults: []carillon.Fault{{Member: "dialect", Reason: "needs settings"}},
-		}
-	}
-	return q, nil
+	q.settings, err = q.dialect.CheckSettings([]byte(r.query.Get(settingsParam.name)))
+	return q, err
 }
 
 // compilePatterns reads a list of patterns, divided by commas, of which each must cover some type of the dialect.

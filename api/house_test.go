@@ -29,7 +29,11 @@ import (
 	"carillon/deliver"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
+	"carillon/dialect/cloudevents"
+	"carillon/dialect/freshsales"
+	"carillon/dialect/neon"
 	"carillon/dialect/platform"
+	"carillon/dialect/smarterpay"
 	"carillon/ledger"
 	"carillon/store"
 	"carillon/store/sqlstore"
@@ -97,7 +101,10 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	must(t, err)
 	book, err := ledger.New(ledger.Config{Store: archive, Logger: log})
 	must(t, err)
-	dialects := map[string]dialect.Dialect{platform.Name: platform.New()}
+	dialects := map[string]dialect.Dialect{
+		cloudevents.Name: cloudevents.New(), freshsales.Name: freshsales.New(), neon.Name: neon.New(), platform.Name: platform.New(),
+		smarterpay.Name: smarterpay.New(),
+	}
 	sender := webhook.New(webhook.Config{AllowPrivate: true, Timeout: 5 * time.Second})
 	engine, err := deliver.New(deliver.Config{
 		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open}, Logger: log,
@@ -112,7 +119,7 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	h.stop = sync.OnceFunc(func() { close(stopping) })
 	config := api.Config{
 		Store: archive, Ledger: book, Desk: engine, Dialects: dialects, Gate: h.gate, Logger: log, Version: "test",
-		Stopping: stopping,
+		Schemes: map[string]string{smarterpay.Name: "an HMAC of the body"}, Stopping: stopping,
 	}
 	for _, c := range change {
 		c(&config)

@@ -91,6 +91,9 @@ func TestBadInputIsRefusedByNameAndWritesNothing(t *testing.T) {
 		{"an event cursor that is none", "GET", "/v1/events?after=x", ``, nil, 422, "invalid", "after"},
 		{"an event cursor inside no change", "GET", "/v1/events?after=1.0", ``, nil, 422, "invalid", "after"},
 		{"a dialect that is none", "GET", "/v1/events?dialect=klingon", ``, nil, 422, "invalid", "dialect"},
+		{"settings of no dialect", "GET", "/v1/events?dialect=cloudevents&settings=%7B%22mode%22:%22loud%22%7D", ``, nil, 422, "invalid", "/settings/mode"},
+		{"settings that are no JSON", "GET", "/v1/events/stream?dialect=neon&settings=%7B", ``, nil, 422, "invalid", "/settings"},
+		{"settings where none are taken", "GET", "/v1/events/evt_1?settings=%7B%22a%22:1%7D", ``, nil, 422, "invalid", "/settings/a"},
 		{"a pattern that is none", "GET", "/v1/events?types=account:created,nothing:*", ``, nil, 422, "invalid", "types"},
 		{"an empty pattern", "GET", "/v1/events?types=account:created,", ``, nil, 422, "invalid", "types"},
 		{"an account that is none", "GET", "/v1/events?account=a%2Fb", ``, nil, 422, "invalid", "account"},
@@ -212,7 +215,7 @@ func TestAccessNeedsAKeyWithTheRight(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui.css", "/schemas/platform/account:created.json"} {
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/docs/swagger-ui.css", "/schemas/platform/account:created.json"} {
 		h.get(path, with{"Authorization": ""}).want(200)
 	}
 }

@@ -20,6 +20,8 @@ func (s *server) routes() []route {
 			answersWith(200, of[Health](c))},
 		{http.MethodGet, "/openapi.json", public, s.getOpenAPI, false, op("Service", "openapi", "This document").
 			answersWith(200, anyObject)},
+		{http.MethodGet, "/asyncapi.json", public, s.getAsyncAPI, false, op("Service", "asyncapi", "The AsyncAPI document: all events of all dialects").
+			answersWith(200, anyObject)},
 		{http.MethodGet, "/docs", public, s.docs(), false, op("Service", "docs", "This document as a page").
 			answersAs(200, "text/html", textSchema)},
 		{http.MethodGet, "/docs/{asset}", public, s.docs(), false, op("Service", "docsAsset", "A part of that page").
@@ -30,14 +32,14 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/event-types", read, s.listEventTypes, false, op("Events", "listEventTypes", "The event types of a dialect").
 			asks(dialectParam).answersWith(200, of[list[EventType]](c))},
 		{http.MethodGet, "/v1/events", read, s.listEvents, false, op("Events", "listEvents", "Events in the order of the log").
-			asks(text("after", "a seq, or what a page gave as next; the events after it are told"), typesParam, accountParam, dialectParam, limitParam).
+			asks(text("after", "a seq, or what a page gave as next; the events after it are told"), typesParam, accountParam, dialectParam, settingsParam, limitParam).
 			answersWith(200, ref("EventList"))},
 		{http.MethodGet, "/v1/events/stream", read, s.streamEvents, true, op("Events", "streamEvents", "Events as they happen (server-sent events)").
-			asks(text("after", "where to begin; from now on if neither it nor Last-Event-ID is given"), typesParam, accountParam, dialectParam).
+			asks(text("after", "where to begin; from now on if neither it nor Last-Event-ID is given"), typesParam, accountParam, dialectParam, settingsParam).
 			hears(text("Last-Event-ID", "the id of the last event seen; the stream goes on after it without a gap")).
 			answersAs(200, "text/event-stream", textSchema)},
 		{http.MethodGet, "/v1/events/{eventId}", read, s.getEvent, false, op("Events", "getEvent", "One event, in any dialect").
-			asks(dialectParam).answersWith(200, ref("EventMessage"))},
+			asks(dialectParam, settingsParam).answersWith(200, ref("EventMessage"))},
 
 		{http.MethodPost, "/v1/batch", write, s.batch, true, op("Records", "batch", "Many writes, one a line, in order; a bad line fails alone").
 			hears(actorHeader).takes(ref("BatchLine"), typeNDJSON, typeJSONL).answersAs(200, typeNDJSON, of[BatchResult](c))},
@@ -153,11 +155,12 @@ func (s *server) recordRoutes(rec records, at, one string) []route {
 
 // Parameters that many routes share.
 var (
-	limitParam   = param{"limit", "items of a page: 1 to 500, 50 by default", bounded(1, maxLimit)}
-	afterParam   = text("after", "what a page gave as next")
-	dialectParam = text("dialect", "platform by default")
-	typesParam   = text("types", "event types or patterns with *, divided by commas; all by default")
-	accountParam = text("account", "only what belongs to this account")
+	limitParam    = param{"limit", "items of a page: 1 to 500, 50 by default", bounded(1, maxLimit)}
+	afterParam    = text("after", "what a page gave as next")
+	dialectParam  = text("dialect", "platform by default")
+	settingsParam = text("settings", "what the dialect needs to know, as in a subscription: a JSON object")
+	typesParam    = text("types", "event types or patterns with *, divided by commas; all by default")
+	accountParam  = text("account", "only what belongs to this account")
 
 	matchHeader     = text("If-Match", `the version that must be current, as the ETag gives it ("3"), or *`)
 	noneMatchHeader = text("If-None-Match", "an ETag: 304 if it is still current")

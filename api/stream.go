@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,8 +173,8 @@ func (t *teller) catchUp(ctx context.Context) error {
 // streamBuffer is how many bytes a stream gathers before it writes.
 const streamBuffer = 64 << 10
 
-// tell writes one event. Beside the standard's fields it names the message's id and lane, which a webhook carries in its
-// headers; readers that do not know these fields pass over them (WHATWG HTML §9.2.6).
+// tell writes one event. Beside the standard's fields it names the message's id, lane and time, and what else a webhook
+// carries in its headers; readers that do not know these fields pass over them (WHATWG HTML §9.2.6).
 func (t *teller) tell(e placed, m *carillon.Message) {
 	t.out.WriteString("id: ")
 	t.out.WriteString(formatPosition(e.after))
@@ -183,6 +184,20 @@ func (t *teller) tell(e placed, m *carillon.Message) {
 	t.out.WriteString(m.ID)
 	t.out.WriteString("\nlane: ")
 	t.out.WriteString(m.Lane)
+	t.out.WriteString("\ntime: ")
+	t.out.Write(m.Time.UTC().AppendFormat(t.out.AvailableBuffer(), carillon.TimeLayout))
+	if m.ContentType != typeJSON {
+		t.out.WriteString("\ncontent-type: ")
+		t.out.WriteString(m.ContentType)
+	}
+	for _, a := range m.Attributes {
+		if name, ok := strings.CutPrefix(a.Name, "header:"); ok {
+			t.out.WriteString("\nheader: ")
+			t.out.WriteString(name)
+			t.out.WriteString(": ")
+			t.out.WriteString(a.Value)
+		}
+	}
 	for line := range bytes.SplitSeq(m.Body, []byte{'\n'}) {
 		t.out.WriteString("\ndata: ")
 		t.out.Write(line)

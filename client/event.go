@@ -64,6 +64,8 @@ type EventQuery struct {
 	Types   []string // exact, or patterns with *; empty means all
 	Account string   // of one account only
 	Dialect string   // "platform" by default
+	// Settings are what the dialect needs to know, as in a subscription; nil means its defaults.
+	Settings json.RawMessage
 }
 
 func (q EventQuery) values() url.Values {
@@ -85,6 +87,9 @@ func (q EventQuery) values() url.Values {
 	}
 	if q.Dialect != "" {
 		v.Set("dialect", q.Dialect)
+	}
+	if len(q.Settings) > 0 {
+		v.Set("settings", string(q.Settings))
 	}
 	return v
 }

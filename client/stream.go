@@ -18,6 +18,9 @@ import (
 // maxStreamLine bounds one line of a stream, so that a broken server cannot fill the memory.
 const maxStreamLine = 16 << 20
 
+// maxStreamHeaders bounds the headers of one event of a stream, for the same reason.
+const maxStreamHeaders = 64
+
 // StreamQuery selects the events of a stream.
 type StreamQuery struct {
 	EventQuery
@@ -33,6 +36,11 @@ type StreamEvent struct {
 	// ID is the event's id, and Lane its order key: what a webhook carries as webhook-id and carillon-lane.
 	ID   string
 	Lane string
+	// Time is when the change was made; zero if the server does not say.
+	Time time.Time
+	// ContentType is that of the message, and Header what else of headers its dialect asks for on a webhook.
+	ContentType string
+	Header      http.Header
 	// Position is where a stream goes on that has told this event and all before it.
 	Position string
 	// Message is the body that a webhook would carry.
@@ -117,7 +125,11 @@ func (s *stream) follow(ctx context.Context, yield func(StreamEvent) bool) (enou
 		if told.data == nil {
 			continue
 		}
-		e := StreamEvent{Type: told.event, ID: told.message, Lane: told.lane, Position: told.id, Message: told.data}
+		e := StreamEvent{
+			Type: told.event, ID: told.message, Lane: told.lane, ContentType: told.contentType, Header: told.header,
+			Position: told.id, Message: told.data,
+		}
+		e.Time, _ = time.Parse(time.RFC3339Nano, told.time) // absent: zero
 		seq, _, _ := strings.Cut(told.id, ".")
 		if e.Seq, err = strconv.ParseInt(seq, 10, 64); err != nil {
 			return false, fmt.Errorf("read the stream: event with the position %q", told.id)
@@ -146,16 +158,17 @@ var errLineTooLong = fmt.Errorf("a line is longer than %d bytes", maxStreamLine)
 // sse is one dispatched event of a stream (HTML standard, "server-sent events"). data is nil if it had none.
 type sse struct {
 	id, event string
-	// message and lane are fields of our own, which other readers pass over as the standard asks.
-	message, lane string
-	data          []byte
+	// These are fields of our own, which other readers pass over as the standard asks.
+	message, lane, time, contentType string
+	header                           http.Header
+	data                             []byte
 }
 
 type eventReader struct{ r *bufio.Reader }
 
 // next reads up to the next blank line that ends something. Comments are skipped.
 func (l eventReader) next() (sse, error) {
-	var e sse
+	e := sse{contentType: "application/json"}
 	filled := false
 	for {
 		line, err := l.line()
@@ -179,6 +192,18 @@ func (l eventReader) next() (sse, error) {
 			e.message = string(value)
 		case "lane":
 			e.lane = string(value)
+		case "time":
+			e.time = string(value)
+		case "content-type":
+			e.contentType = string(value)
+		case "header":
+			name, of, _ := strings.Cut(string(value), ": ")
+			if e.header == nil {
+				e.header = http.Header{}
+			}
+			if len(e.header) < maxStreamHeaders {
+				e.header.Set(name, of)
+			}
 		case "data":
 			if e.data != nil {
 				e.data = append(e.data, '\n')

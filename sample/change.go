@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"carillon"
@@ -26,8 +27,13 @@ func Change(eventType string, now time.Time, org string) (*carillon.Change, bool
 	if !ok {
 		return nil, false
 	}
+	return s.Change(now, org), true
+}
+
+// Change is what Change gives for the story's event type. What Set has set is not in it.
+func (s *Story) Change(now time.Time, org string) *carillon.Change {
 	now = now.UTC().Truncate(time.Millisecond)
-	of, fill := s.told.of, s.filler(suffix)
+	of, fill := s.told.of, filler(s.module, suffix)
 	c := &carillon.Change{
 		Org:     org,
 		Ref:     carillon.Ref{Kind: of.kind, Module: s.module, ID: fill.Replace(of.id)},
@@ -43,12 +49,7 @@ func Change(eventType string, now time.Time, org string) (*carillon.Change, bool
 		born = now.Add(-age)
 		c.Version = 2
 	}
-
-	record := members(fill.Replace(of.body))
-	maps.Copy(record, members(fill.Replace(of.house)))
-	record["id"] = quote(c.ID)
-	record["createdAt"] = quote(carillon.FormatTime(born))
-	record["updatedAt"] = record["createdAt"]
+	record := of.created(fill, born)
 	switch c.Op {
 	case created:
 		c.After = native(c.Kind, record)
@@ -61,7 +62,17 @@ func Change(eventType string, now time.Time, org string) (*carillon.Change, bool
 		c.Before = native(c.Kind, record)
 	}
 	c.Lane = carillon.LaneOf(c.Ref, accountOf(record))
-	return c, true
+	return c
+}
+
+// created is the resource's record as it was created at a time.
+func (r *resource) created(fill *strings.Replacer, at time.Time) map[string]json.RawMessage {
+	record := members(fill.Replace(r.body))
+	maps.Copy(record, members(fill.Replace(r.house)))
+	record["id"] = quote(fill.Replace(r.id))
+	record["createdAt"] = quote(carillon.FormatTime(at))
+	record["updatedAt"] = record["createdAt"]
+	return record
 }
 
 // accountOf is the account that a record belongs to.

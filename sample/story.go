@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"carillon"
+	"carillon/dialect"
 )
 
 // DefaultModule is the custom module of stories whose event type does not name one.
@@ -61,6 +63,38 @@ func StoryOf(eventType string) (*Story, bool) {
 	return nil, false
 }
 
+// StoryIn gives a story of an event type of any dialect: of those that make such an event happen, the first one; false if
+// none does. Its EventType is the dialect's. Custom modules are named as in StoryOf.
+func StoryIn(d dialect.Dialect, eventType string) (*Story, bool) {
+	if s, ok := StoryOf(eventType); ok && s.tells(d, s.EventType) {
+		return s, true
+	}
+	for _, t := range EventTypes() {
+		if s, ok := StoryOf(t); ok && s.tells(d, eventType) {
+			s.EventType = eventType
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// EventTypesIn lists the event types of a dialect that have a story, in the dialect's order; those of custom modules
+// with DefaultModule.
+func EventTypesIn(d dialect.Dialect) []string {
+	var list []string
+	for _, t := range d.Types() {
+		if s, ok := StoryIn(d, t.Name); ok {
+			list = append(list, s.EventType)
+		}
+	}
+	return list
+}
+
+// tells reports whether the story's last write means an event in a dialect.
+func (s *Story) tells(d dialect.Dialect, eventType string) bool {
+	return slices.Contains(d.Events(s.Change(time.Unix(0, 0), "")), eventType)
+}
+
 // moduleIn reports whether an event type is the one of the table, and for which custom module.
 func moduleIn(eventType, inTable string) (module string, ok bool) {
 	before, after, custom := strings.Cut(inTable, modulePlaceholder)
@@ -87,7 +121,7 @@ func (s *Story) add(r *resource) {
 // every telling.
 func (s *Story) Steps(suffix string) []Step {
 	list := slices.Clone(s.steps)
-	fill := s.filler(suffix)
+	fill := filler(s.module, suffix)
 	for i, step := range list {
 		list[i].Path = fill.Replace(step.Path)
 		if step.Body != nil {
@@ -97,9 +131,9 @@ func (s *Story) Steps(suffix string) []Step {
 	return list
 }
 
-// filler puts ids in the place of placeholders.
-func (s *Story) filler(suffix string) *strings.Replacer {
-	pairs := []string{modulePlaceholder, s.module}
+// filler puts a module and ids in the place of placeholders.
+func filler(module, suffix string) *strings.Replacer {
+	pairs := []string{modulePlaceholder, module}
 	for placeholder, prefix := range idPrefixes {
 		pairs = append(pairs, placeholder, prefix+suffix)
 	}

@@ -49,6 +49,13 @@ func schemes() map[string]webhook.Scheme {
 	}
 }
 
+// signatures say in words what schemes do, for the AsyncAPI document.
+func signatures() map[string]string {
+	return map[string]string{
+		smarterpay.Name: "the HMAC-SHA256 of the body in lower-case hex, keyed with the subscription's secret",
+	}
+}
+
 // sinks lists every place that messages can go; closing ends the connections that sinks share.
 func sinks(f houseFlags, log *slog.Logger) (open map[carillon.SinkType]deliver.OpenSink, closing func() error) {
 	webhooks := webhook.New(webhook.Config{
@@ -123,7 +130,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 	}
 	metrics.Collect(h.store, h.engine, h.log)
 	routes, err := api.New(api.Config{
-		Store: h.store, Ledger: h.ledger, Desk: h.engine, Dialects: spoken, Gate: gate, Logger: h.log,
+		Store: h.store, Ledger: h.ledger, Desk: h.engine, Dialects: spoken, Schemes: signatures(), Gate: gate, Logger: h.log,
 		Version: programVersion(), Ready: h.ready, Stopping: h.stopping, Observe: metrics.Request,
 	})
 	if err != nil {
