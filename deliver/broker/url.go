@@ -1,0 +1,69 @@
+package broker
+
+import (
+	"net/url"
+	"strings"
+
+	"carillon"
+	"carillon/egress"
+)
+
+// Server is where a broker is, and who we are to it.
+type Server struct {
+	URL  *url.URL // without user
+	User *url.Userinfo
+}
+
+const urlMember = "/sink/url"
+
+// ParseServer reads a URL of one of the schemes, which may carry a user and a password. It fails with
+// carillon.CodeInvalid naming /sink/url. No error repeats the URL.
+func ParseServer(gate *egress.Gate, text string, schemes ...string) (Server, error) {
+	bare, user, found := cutUser(text)
+	var server Server
+	if found {
+		u, err := url.Parse("x://" + user + "@host")
+		if err != nil || u.User == nil {
+			return Server{}, carillon.Invalid(urlMember, "has a user name or password with characters that must be percent-encoded")
+		}
+		server.User = u.User
+	}
+	u, err := gate.ParseURL(bare, urlMember, schemes...)
+	if err != nil {
+		return Server{}, err
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return Server{}, carillon.Invalid(urlMember, "must not have a query")
+	}
+	server.URL = u
+	return server, nil
+}
+
+// Secrets lists what of the user must not be shown: the password, or a user name that stands alone, which is a token.
+func (s Server) Secrets() []string {
+	if s.User == nil {
+		return nil
+	}
+	if password, ok := s.User.Password(); ok {
+		return []string{password, url.QueryEscape(password)}
+	}
+	return []string{s.User.Username()}
+}
+
+// cutUser takes the user out of a URL's authority (RFC 3986, section 3.2), by text, so that whatever else is wrong with
+// the URL is still there to be seen.
+func cutUser(text string) (bare, user string, found bool) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text, "", false
+	}
+	end := strings.IndexAny(rest, "/?#\\")
+	if end < 0 {
+		end = len(rest)
+	}
+	at := strings.LastIndexByte(rest[:end], '@')
+	if at < 0 {
+		return text, "", false
+	}
+	return scheme + "://" + rest[at+1:], rest[:at], true
+}
