@@ -76,6 +76,8 @@ func drawRecord(t *rapid.T, c *carillon.Change) record {
 	case carillon.KindComment:
 		on := rapid.SampledFrom([]carillon.Kind{carillon.KindActivity, carillon.KindNote, carillon.KindTask}).Draw(t, "on")
 		r.members["entityType"] = quote(string(on))
+		r.members["entityId"] = quote(id().Draw(t, "entityId"))
+		r.members["accountId"] = quote(id().Draw(t, "accountId"))
 	case carillon.KindCustom:
 		r.members["module"] = quote(c.Module)
 	}
@@ -219,7 +221,9 @@ func values() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string { return listOf(t, "values", text()) })
 }
 
-func id() *rapid.Generator[string] { return rapid.StringMatching(`[A-Za-z0-9_.:@+=~-]{1,40}`) }
+func id() *rapid.Generator[string] {
+	return rapid.StringMatching(`[A-Za-z0-9_.:@+=~-]{1,40}`).Filter(carillon.ValidID)
+}
 
 // uid generates few different uids, so that the fields of an update meet those of the record.
 func uid() *rapid.Generator[string] {

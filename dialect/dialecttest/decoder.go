@@ -165,7 +165,7 @@ func (s *decoderSuite) created(t require, like *carillon.Change, told dialect.To
 		h.account = dialect.Unquote(dialect.Member(state, "accountId"))
 	}
 	c.After = h.create(t, c.Ref, statement.On, statement.Data)
-	if c.Extra = nil; statement.Extra != nil {
+	if c.Extra = nil; !isNull(statement.Extra) {
 		c.Extra = append(appendMember([]byte{'{'}, s.Name(), string(statement.Extra)), '}')
 	}
 	return &c
@@ -402,12 +402,12 @@ func (s *decoderSuite) checkStatement(t require, statement dialect.Statement) {
 	default:
 		t.Errorf("%s: %q is no sort of statement", statement.Ref, statement.Sort)
 	}
-	if on := statement.On; statement.Kind == carillon.KindComment {
-		if !on.Kind.Commentable() || !carillon.ValidID(on.ID) {
-			t.Errorf("%s is on %s", statement.Ref, on)
-		}
-	} else if on != (carillon.Ref{}) {
+	switch on := statement.On; {
+	case on == carillon.Ref{}: // no comment, or the vendor does not say: a house that knows the comment knows it
+	case statement.Kind != carillon.KindComment:
 		t.Errorf("%s is on %s, but no comment", statement.Ref, on)
+	case !on.Kind.Commentable() || !carillon.ValidID(on.ID):
+		t.Errorf("%s is on %s", statement.Ref, on)
 	}
 	checkData(t, statement.Kind, statement.Data)
 	if statement.Extra != nil && !jsontext.Value(statement.Extra).IsValid() {
