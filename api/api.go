@@ -110,7 +110,7 @@ type server struct {
 	mux      *http.ServeMux
 	schemas  *schemas
 	openapi  []byte
-	asyncapi []byte // up to its servers
+	asyncapi rendered
 }
 
 // New makes the handler of everything under /v1, /schemas, /openapi.json, /asyncapi.json, /docs, /healthz and /readyz; any other path
@@ -132,9 +132,6 @@ func New(c Config) (http.Handler, error) {
 	routes := s.routes()
 	var err error
 	if s.openapi, err = s.document(routes); err != nil {
-		return nil, err
-	}
-	if s.asyncapi, err = s.asyncDocument(); err != nil {
 		return nil, err
 	}
 	s.mount(routes)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"carillon"
@@ -49,8 +50,16 @@ var exampleTime = time.Date(2030, time.January, 15, 10, 0, 0, 0, time.UTC)
 // exampleOrg is the org of the samples in the document.
 const exampleOrg = "acme"
 
-// asyncDocument makes the AsyncAPI document of all events of all dialects, up to its servers, which depend on who asks.
-func (s *server) asyncDocument() ([]byte, error) {
+// rendered is the AsyncAPI document up to its servers, which depend on who asks: made when it is first asked for, since few
+// ask and it takes some milliseconds.
+type rendered struct {
+	once sync.Once
+	body []byte
+	err  error
+}
+
+// asyncDocument describes all events of all dialects.
+func (s *server) asyncDocument(ctx context.Context) ([]byte, error) {
 	doc := asyncAPI{
 		Version: "3.0.0",
 		Info: object{
@@ -66,7 +75,7 @@ func (s *server) asyncDocument() ([]byte, error) {
 	}
 	stream := object{}
 	for _, name := range sorted(s.dialects) {
-		told, err := doc.addDialect(s.dialects[name], s.schemes[name])
+		told, err := doc.addDialect(ctx, s.dialects[name], s.schemes[name])
 		if err != nil {
 			return nil, fmt.Errorf("describe the events of %s: %w", name, err)
 		}
@@ -103,7 +112,7 @@ func webhookHeaders() object {
 
 // addDialect adds a dialect's messages with their schemas, and the channel and operation of its webhooks. It gives the
 // names of the messages. signature is how the vendor signs; "" means as Standard Webhooks.
-func (doc *asyncAPI) addDialect(d dialect.Dialect, signature string) (told []string, err error) {
+func (doc *asyncAPI) addDialect(ctx context.Context, d dialect.Dialect, signature string) (told []string, err error) {
 	settings, err := d.CheckSettings(nil)
 	if err != nil {
 		return nil, err
@@ -126,7 +135,7 @@ func (doc *asyncAPI) addDialect(d dialect.Dialect, signature string) (told []str
 			"tags":     []object{{"name": string(t.Kind)}},
 			"x-schema": schemaPath(d.Name(), t.Name),
 		}
-		if err := addExample(message, d, t.Name, settings); err != nil {
+		if err := addExample(ctx, message, d, t.Name, settings); err != nil {
 			return nil, err
 		}
 		doc.Components.Messages[name] = message
@@ -148,7 +157,7 @@ func (doc *asyncAPI) addDialect(d dialect.Dialect, signature string) (told []str
 }
 
 // addExample adds the sample of an event to its message, as it is told with a dialect's settings.
-func addExample(message object, d dialect.Dialect, eventType string, settings dialect.Settings) error {
+func addExample(ctx context.Context, message object, d dialect.Dialect, eventType string, settings dialect.Settings) error {
 	story, ok := sample.StoryIn(d, eventType)
 	if !ok {
 		return nil
@@ -158,7 +167,7 @@ func addExample(message object, d dialect.Dialect, eventType string, settings di
 		if name != story.EventType {
 			continue
 		}
-		m, err := dialect.Encode(context.Background(), d, carillon.Event{Change: change, Index: i, Type: name}, settings, sample.PastOf(change))
+		m, err := dialect.Encode(ctx, d, carillon.Event{Change: change, Index: i, Type: name}, settings, sample.PastOf(change))
 		if err != nil {
 			return fmt.Errorf("encode the sample of %s: %w", eventType, err)
 		}
@@ -253,6 +262,10 @@ func (doc *asyncAPI) addStream(messages object) {
 
 // getAsyncAPI answers the document with the servers as the caller sees them.
 func (s *server) getAsyncAPI(w http.ResponseWriter, r *request) error {
+	s.asyncapi.once.Do(func() { s.asyncapi.body, s.asyncapi.err = s.asyncDocument(context.WithoutCancel(r.Context())) })
+	if s.asyncapi.err != nil {
+		return s.asyncapi.err
+	}
 	protocol := "http"
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
 		protocol = "https"
@@ -270,7 +283,7 @@ func (s *server) getAsyncAPI(w http.ResponseWriter, r *request) error {
 	h := w.Header()
 	h.Set("Content-Type", typeJSON)
 	h.Set("Vary", "Host, X-Forwarded-Proto")
-	for _, part := range [][]byte{s.asyncapi, []byte(`,"servers":`), servers, []byte("}\n")} {
+	for _, part := range [][]byte{s.asyncapi.body, []byte(`,"servers":`), servers, []byte("}\n")} {
 		_, _ = w.Write(part) // the caller has gone: nothing to tell it
 	}
 	return nil

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +57,7 @@ func TestStories(t *testing.T) {
 			"serve":     serve,
 			"stop":      stop,
 			"receive":   receive,
+			"catch":     catch,
 			"received":  received,
 			"subscribe": subscribe,
 			"capture":   capture,
@@ -213,6 +217,35 @@ func (b *beside) open(ts *testscript.TestScript) {
 		}
 		b.arrived = append(b.arrived, fmt.Sprintf("%s %s %s %s",
 			r.Header.Get("Carillon-Seq"), eventType[1], r.Header.Get("Webhook-Id"), r.Header.Get("Carillon-Lane")))
+	}))
+	ts.Setenv("RECEIVER", b.receiver.URL)
+}
+
+// catch FILE KEY opens a receiver at $RECEIVER that writes each request to a file as it came: a line for each header, a
+// line that says whether the header Webhook-Signature is SmarterPay's with the key, and the body.
+func catch(ts *testscript.TestScript, neg bool, args []string) {
+	b := besideOf(ts)
+	if neg || len(args) != 2 || b.receiver != nil {
+		ts.Fatalf("usage: catch FILE KEY, once")
+	}
+	file, key := ts.MkAbs(args[0]), []byte(args[1])
+	b.receiver = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		body, err := io.ReadAll(r.Body)
+		var text bytes.Buffer
+		for name := range r.Header {
+			fmt.Fprintf(&text, "%s: %s\n", strings.ToLower(name), r.Header.Get(name))
+		}
+		mac := hmac.New(sha256.New, key)
+		mac.Write(body)
+		fmt.Fprintf(&text, "smarterpay: %t\n%s\n", hex.EncodeToString(mac.Sum(nil)) == r.Header.Get("Webhook-Signature"), body)
+		if err == nil {
+			err = os.WriteFile(file, text.Bytes(), 0o600)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
 	}))
 	ts.Setenv("RECEIVER", b.receiver.URL)
 }

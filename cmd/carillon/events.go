@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"carillon/client"
+	"carillon/dialect"
+	"carillon/dialect/platform"
 )
 
 type eventsCmd struct {
@@ -25,10 +27,27 @@ type eventFlags struct {
 	Types   []string `help:"Only events of these types; * stands for any run of characters." placeholder:"TYPE"`
 	Account string   `help:"Only events of this account." placeholder:"ID"`
 	Dialect string   `help:"Tell events in this dialect." default:"platform"`
+	Setting []string `help:"What the dialect needs to know, as in a subscription's settings: mode=binary. Values are JSON, or else text." sep:"none" placeholder:"NAME=VALUE"`
 }
 
-func (f eventFlags) query() client.EventQuery {
-	return client.EventQuery{Types: f.Types, Account: f.Account, Dialect: f.Dialect}
+func (f eventFlags) query() (client.EventQuery, error) {
+	q := client.EventQuery{Types: f.Types, Account: f.Account, Dialect: f.Dialect}
+	if len(f.Setting) == 0 {
+		return q, nil
+	}
+	settings := map[string]json.RawMessage{}
+	for _, setting := range f.Setting {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok || name == "" {
+			return q, wrongUsage("--setting: %q is not NAME=VALUE", setting)
+		}
+		if settings[name] = json.RawMessage(value); !json.Valid(settings[name]) {
+			settings[name] = dialect.AppendString(nil, value)
+		}
+	}
+	var err error
+	q.Settings, err = json.Marshal(settings)
+	return q, err
 }
 
 type eventsListCmd struct {
@@ -48,7 +67,10 @@ func (c *eventsListCmd) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
-	q := c.query()
+	q, err := c.query()
+	if err != nil {
+		return err
+	}
 	q.After = c.After
 	if c.Limit > 0 {
 		q.Limit = min(c.Limit, 500)
@@ -73,7 +95,40 @@ func (c *eventsListCmd) Run(ctx context.Context, d *desk) error {
 	if c.JSON {
 		return nil
 	}
+	if c.Dialect != platform.Name { // whose messages alone say all that a row has
+		outlines, err := outlinesOf(ctx, api, q, n)
+		if err != nil {
+			return err
+		}
+		return printOutlines(d.stdout, outlines)
+	}
 	return events.print(d.stdout)
+}
+
+// outlinesOf gives the first n of the events that q selects, which must exist, as the stream tells them: in every dialect
+// with their type, id and lane, which only the platform's messages say themselves.
+func outlinesOf(ctx context.Context, api *client.Client, q client.EventQuery, n int) ([]client.StreamEvent, error) {
+	var list []client.StreamEvent
+	if n == 0 {
+		return list, nil
+	}
+	for e, err := range api.Stream(ctx, client.StreamQuery{EventQuery: q}) {
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, e); len(list) == n {
+			break
+		}
+	}
+	return list, ctx.Err()
+}
+
+func printOutlines(w io.Writer, outlines []client.StreamEvent) error {
+	events := table{header: []string{"SEQ", "TIME", "TYPE", "ID", "LANE"}}
+	for _, e := range outlines {
+		events.add(strconv.FormatInt(e.Seq, 10), localTime(e.Time), e.Type, e.ID, e.Lane)
+	}
+	return events.print(w)
 }
 
 var eventHeader = []string{"SEQ", "TIME", "TYPE", "ID", "ACTOR"}
@@ -88,6 +143,13 @@ func shortTime(timestamp string) string {
 	if err != nil {
 		return timestamp
 	}
+	return localTime(t)
+}
+
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
 	return t.Local().Format("01-02 15:04:05.000")
 }
 
@@ -96,11 +158,16 @@ type eventsTailCmd struct {
 	eventFlags  `embed:""`
 	After       int64 `help:"Begin after the change with this seq, instead of now; 0 is the beginning." default:"-1" placeholder:"SEQ"`
 	Max         int   `help:"Stop after so many events; 0 means never." placeholder:"N"`
+	Body        bool  `help:"Print each event's message under its line."`
 	JSON        bool  `help:"Print JSON, one event a line."`
 }
 
 // Run follows events until it is interrupted.
 func (c *eventsTailCmd) Run(ctx context.Context, d *desk) error {
+	q, err := c.query()
+	if err != nil {
+		return err
+	}
 	api, err := c.client()
 	if err != nil {
 		return err
@@ -108,12 +175,13 @@ func (c *eventsTailCmd) Run(ctx context.Context, d *desk) error {
 	if err := beginStream(ctx, d, api); err != nil {
 		return err
 	}
+	lines := printer{w: d.stdout, json: c.JSON, body: c.Body}
 	n := 0
-	for e, err := range api.Stream(ctx, streamFrom(c.query(), c.After)) {
+	for e, err := range api.Stream(ctx, streamFrom(q, c.After)) {
 		if err != nil {
 			return err
 		}
-		if err := printStreamed(d.stdout, e, c.JSON, ""); err != nil {
+		if err := lines.event(e, outcome{}); err != nil {
 			return err
 		}
 		if n++; n == c.Max {
@@ -139,25 +207,6 @@ func beginStream(ctx context.Context, d *desk, api *client.Client) error {
 func streamFrom(q client.EventQuery, after int64) client.StreamQuery {
 	q.After = max(after, 0)
 	return client.StreamQuery{EventQuery: q, FromNow: after < 0}
-}
-
-// printStreamed prints one event of a stream as a line; what became of it stands at the end.
-func printStreamed(w io.Writer, e client.StreamEvent, asJSON bool, outcome string) error {
-	if asJSON {
-		return printJSON(w, struct {
-			Seq     int64           `json:"seq"`
-			Type    string          `json:"type"`
-			Message json.RawMessage `json:"message"`
-			Outcome string          `json:"outcome,omitzero"`
-		}{e.Seq, e.Type, e.Message, outcome})
-	}
-	id, at := e.ID, ""
-	if envelope, err := e.Envelope(); err == nil {
-		id, at = envelope.EventID, shortTime(envelope.Timestamp)
-	}
-	line := fmt.Sprintf("%8d  %s  %-44s  %s  %s", e.Seq, at, e.Type, id, outcome)
-	_, err := fmt.Fprintln(w, strings.TrimRight(line, " "))
-	return err
 }
 
 type eventsShowCmd struct {

@@ -25,6 +25,7 @@ import (
 	"carillon/dialect/neon"
 	"carillon/dialect/platform"
 	"carillon/dialect/smarterpay"
+	"carillon/intake"
 	"carillon/ledger"
 	"carillon/sign"
 	"carillon/store/sqlstore"
@@ -41,6 +42,9 @@ func dialects() map[string]dialect.Dialect {
 		smarterpay.Name:  smarterpay.New(),
 	}
 }
+
+// common lists the languages that many systems speak; each of the others is one vendor's own.
+func common() []string { return []string{cloudevents.Name, platform.Name} }
 
 // schemes lists the vendors that sign webhooks in a way of their own, by their dialects.
 func schemes() map[string]webhook.Scheme {
@@ -81,6 +85,7 @@ type house struct {
 	store    *sqlstore.Store
 	unlock   func()
 	ledger   *ledger.Ledger
+	intake   *intake.Intake
 	engine   *deliver.Engine
 	tracing  *telemetry.Tracing
 	sinks    func() error // closes them
@@ -119,7 +124,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 	places, closing := sinks(h.flags, h.log)
 	h.sinks = closing
 	h.engine, err = deliver.New(deliver.Config{
-		Store: h.store, Dialects: spoken, Sinks: places, Logger: h.log, Grace: h.flags.Grace,
+		Store: h.store, Dialects: spoken, Sinks: places, Common: common(), Logger: h.log, Grace: h.flags.Grace,
 		Observe: func(a *carillon.Attempt) {
 			metrics.Attempt(a)
 			h.tracing.Attempt(a)
@@ -129,6 +134,10 @@ func (h *house) connect(ctx context.Context) (err error) {
 		return err
 	}
 	metrics.Collect(h.store, h.engine, h.log)
+	h.intake, err = intake.New(intake.Config{Store: h.store, Ledger: h.ledger, Dialects: spoken, Logger: h.log})
+	if err != nil {
+		return err
+	}
 	routes, err := api.New(api.Config{
 		Store: h.store, Ledger: h.ledger, Desk: h.engine, Dialects: spoken, Schemes: signatures(), Gate: gate, Logger: h.log,
 		Version: programVersion(), Ready: h.ready, Stopping: h.stopping, Observe: metrics.Request,
@@ -143,20 +152,21 @@ func (h *house) connect(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	h.handler = h.tracing.Watch(mount(routes, pages, metrics.Handler()))
+	h.handler = h.tracing.Watch(mount(routes, pages, h.intake, metrics.Handler()))
 	if h.flags.Dev {
 		h.handler = loopbackOnly(h.handler)
 	}
 	return nil
 }
 
-// mount puts the faces under one roof: the console has the root and /console/, the API everything else.
-func mount(routes, pages, metrics http.Handler) http.Handler {
+// mount puts the faces under one roof: the console has the root and /console/, vendors have /in/, the API everything else.
+func mount(routes, pages, door, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", routes)
 	mux.Handle("GET /{$}", pages)
 	mux.Handle("/console/", pages)
 	mux.Handle("GET /favicon.ico", pages)
+	mux.Handle("/in/", door)
 	mux.Handle("GET /metrics", metrics)
 	return mux
 }
@@ -180,6 +190,7 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 	defer stopDesks()
 	working, desks := errgroup.WithContext(desks) // a desk that fails takes the house with it
 	working.Go(func() error { return h.ledger.Run(desks) })
+	working.Go(func() error { return h.intake.Run(desks) })
 	working.Go(func() error { return h.engine.Run(desks) })
 	server := &http.Server{
 		Handler:           h.handler,

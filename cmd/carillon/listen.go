@@ -1,58 +1,62 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strconv"
+	"strings"
 	"time"
 
+	"carillon"
 	"carillon/client"
+	"carillon/deliver"
+	"carillon/deliver/webhook"
 	"carillon/sign"
 )
 
 type listenCmd struct {
 	serverFlags `embed:""`
 	eventFlags  `embed:""`
-	ForwardTo   string        `help:"POST each event to this URL, signed as a webhook." placeholder:"URL"`
-	Secret      string        `help:"Sign with this secret (whsec_…); a new one is made and shown by default." placeholder:"SECRET"`
+	ForwardTo   string        `help:"POST each event to this URL, as the server would: signed in the dialect's way, with its headers." placeholder:"URL"`
+	Secret      string        `help:"Sign with this secret (whsec_…; of dialects with a signature of their own any text); a new one is made and shown by default." placeholder:"SECRET"`
+	ContentType string        `help:"How bodies are sent: as the dialect has them, or application/x-www-form-urlencoded for a form with the field payload." placeholder:"TYPE"`
 	After       int64         `help:"Begin after the change with this seq, instead of now; 0 is the beginning." default:"-1" placeholder:"SEQ"`
 	Max         int           `help:"Stop after so many events; 0 means never." placeholder:"N"`
 	Timeout     time.Duration `help:"Give up a forwarded request after this time." default:"10s"`
+	Body        bool          `help:"Print each event's message under its line."`
 	JSON        bool          `help:"Print JSON, one event a line."`
 }
 
 // Run follows the server's events and forwards them, in order, each once: what a local program answers is shown, and
 // not tried again.
 func (c *listenCmd) Run(ctx context.Context, d *desk) error {
+	q, err := c.query()
+	if err != nil {
+		return err
+	}
 	api, err := c.client()
 	if err != nil {
 		return err
 	}
-	var to *forwarder
+	forward := func(context.Context, client.StreamEvent) outcome { return outcome{} }
 	if c.ForwardTo != "" {
-		if to, err = c.forwarder(); err != nil {
+		to, secret, err := c.receiver()
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(d.stderr, "forwarding to %s, signed with %s\n", c.ForwardTo, to.secret)
+		forward = func(ctx context.Context, e client.StreamEvent) outcome { return send(ctx, to, e) }
+		fmt.Fprintf(d.stderr, "forwarding to %s, signed with %s\n", c.ForwardTo, secret)
 	}
 	if err := beginStream(ctx, d, api); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.stderr, "listening to %s; Ctrl-C ends\n", api.BaseURL())
+	lines := printer{w: d.stdout, json: c.JSON, body: c.Body}
 	n := 0
-	for e, err := range api.Stream(ctx, streamFrom(c.query(), c.After)) {
+	for e, err := range api.Stream(ctx, streamFrom(q, c.After)) {
 		if err != nil {
 			return err
 		}
-		outcome := ""
-		if to != nil {
-			outcome = to.forward(ctx, e)
-		}
-		if err := printStreamed(d.stdout, e, c.JSON, outcome); err != nil {
+		if err := lines.event(e, forward(ctx, e)); err != nil {
 			return err
 		}
 		if n++; n == c.Max {
@@ -62,59 +66,46 @@ func (c *listenCmd) Run(ctx context.Context, d *desk) error {
 	return nil
 }
 
-// forwarder posts events to a local program as the server would.
-type forwarder struct {
-	url    string
-	secret string
-	signer *sign.Standard
-	http   *http.Client
-}
-
-func (c *listenCmd) forwarder() (*forwarder, error) {
-	u, err := url.Parse(c.ForwardTo)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, wrongUsage("--forward-to: %q is not an absolute http or https URL", c.ForwardTo)
-	}
-	secret := c.Secret
+// receiver opens the sink that the server itself would open for a webhook in the dialect, and tells the secret that signs.
+func (c *listenCmd) receiver() (to deliver.Sink, secret string, err error) {
+	secret = c.Secret
 	if secret == "" {
 		secret = sign.NewSecret()
 	}
-	signer, err := sign.NewStandard(secret)
-	if err != nil {
-		return nil, wrongUsage("--secret: %v", err)
+	own := schemes()
+	scheme, ok := own[c.Dialect]
+	if !ok {
+		scheme = webhook.StandardWebhooks
 	}
-	return &forwarder{
-		url: c.ForwardTo, secret: secret, signer: signer,
-		http: &http.Client{
-			Timeout:       c.Timeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}, nil
+	if _, err := scheme(secret); err != nil {
+		return nil, "", wrongUsage("--secret: %v", err)
+	}
+	sender := webhook.New(webhook.Config{
+		AllowPrivate: true, Timeout: c.Timeout, UserAgent: "Carillon/" + programVersion(), Schemes: own,
+	})
+	to, err = sender.Open(&carillon.Subscription{
+		Dialect: c.Dialect, Secrets: []string{secret},
+		Sink: carillon.Sink{Type: carillon.SinkWebhook, URL: c.ForwardTo, ContentType: c.ContentType},
+	})
+	if err != nil {
+		return nil, "", wrongUsage("%s", strings.NewReplacer("/sink/url", "--forward-to", "/sink/contentType", "--content-type").Replace(err.Error()))
+	}
+	return to, secret, nil
 }
 
-// forward posts one event and says in a word or two how that went.
-func (f *forwarder) forward(ctx context.Context, e client.StreamEvent) string {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, bytes.NewReader(e.Message))
-	if err != nil {
-		return err.Error()
+// send posts one event and says in a word or two how that went.
+func send(ctx context.Context, to deliver.Sink, e client.StreamEvent) outcome {
+	m := carillon.Message{
+		ID: e.ID, Type: e.Type, Seq: e.Seq, Lane: e.Lane, Time: e.Time, ContentType: e.ContentType, Body: e.Message,
 	}
-	id := e.ID
-	if envelope, err := e.Envelope(); err == nil {
-		id = envelope.EventID
+	for name := range e.Header {
+		m.Attributes = append(m.Attributes, carillon.Attribute{Name: webhook.HeaderAttribute + name, Value: e.Header.Get(name)})
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "Carillon")
-	req.Header.Set("Carillon-Seq", strconv.FormatInt(e.Seq, 10))
-	if e.Lane != "" {
-		req.Header.Set("Carillon-Lane", e.Lane)
+	result := to.Send(ctx, &m)
+	if result.Status == 0 {
+		return outcome{text: fmt.Sprintf("failed: %v", result.Err), failed: true}
 	}
-	f.signer.SetHeaders(req.Header, id, time.Now(), e.Message)
-	start := time.Now()
-	resp, err := f.http.Do(req)
-	if err != nil {
-		return "failed: " + err.Error()
+	return outcome{
+		text: fmt.Sprintf("%d in %s", result.Status, result.Duration.Round(100*time.Microsecond)), failed: result.Verdict != deliver.Taken,
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
-	_ = resp.Body.Close()
-	return fmt.Sprintf("%d in %s", resp.StatusCode, time.Since(start).Round(100*time.Microsecond))
 }
