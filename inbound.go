@@ -47,8 +47,9 @@ type InboundEvent struct {
 	Record string    `json:"record,omitzero"` // the record it is about: "account/acc_1"
 	// Seqs are the changes it made.
 	Seqs []int64 `json:"seqs,omitempty"`
-	// Outcome is changed, unchanged (it said what was known), late (something newer is known), repeated or ignored.
-	Outcome string `json:"outcome"`
+	// Outcome is changed, unchanged (it said what was known), late (something newer is known), repeated, ignored or failed;
+	// empty as long as it waits.
+	Outcome string `json:"outcome,omitzero"`
 }
 
 // InboundProblem is why a delivery could not be read or applied.
@@ -88,10 +89,10 @@ func (o Op) rank() int {
 	}
 }
 
-// Before reports whether h was said before other.
-func (h HeardAt) Before(other HeardAt) bool {
-	if !h.At.Equal(other.At) {
-		return h.At.Before(other.At)
+// Compare orders statements by when they were said: negative if h was said before other.
+func (h HeardAt) Compare(other HeardAt) int {
+	if c := h.At.Compare(other.At); c != 0 {
+		return c
 	}
-	return h.Op.rank() < other.Op.rank()
+	return h.Op.rank() - other.Op.rank()
 }

@@ -47,8 +47,9 @@ type Subscription struct {
 	Concurrency   int
 	RatePerSecond float64
 	OnGiveUp      OnGiveUp
-	Echo          bool // also tell changes that came from the connection feeding the same system
-	Retry         Retry
+	// Echo also tells changes that came from a connection in the same vendor's dialect, which so feeds the same system.
+	Echo  bool
+	Retry Retry
 	// Secrets sign webhooks, newest first. The second one is still used until SecretExpiresAt after a rotation.
 	Secrets         []string
 	SecretExpiresAt time.Time

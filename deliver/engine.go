@@ -40,6 +40,9 @@ type Config struct {
 	Dialects map[string]dialect.Dialect
 	Sinks    map[carillon.SinkType]OpenSink
 	Logger   *slog.Logger
+	// Common names the dialects that many systems speak. A subscription in any other feeds the very system that a connection
+	// in that dialect hears, so changes that came from there are not told back to it (unless it asks for its Echo).
+	Common []string
 	// Observe, if set, is told of every attempt. It must be quick and must not keep the attempt.
 	Observe func(*carillon.Attempt)
 	// Grace is how long a stop waits for messages in flight before it cancels them (default 10 s).
@@ -54,6 +57,7 @@ type Engine struct {
 	dialects  map[string]dialect.Dialect
 	typeNames map[string][]string
 	sinks     map[carillon.SinkType]OpenSink
+	common    []string
 	log       *slog.Logger
 	observe   func(*carillon.Attempt)
 	grace     time.Duration
@@ -95,7 +99,7 @@ func New(c Config) (*Engine, error) {
 		c.Poll = time.Second
 	}
 	e := &Engine{
-		store: c.Store, dialects: c.Dialects, sinks: c.Sinks, log: c.Logger, observe: c.Observe, grace: c.Grace, poll: c.Poll,
+		store: c.Store, dialects: c.Dialects, sinks: c.Sinks, common: c.Common, log: c.Logger, observe: c.Observe, grace: c.Grace, poll: c.Poll,
 		typeNames:   make(map[string][]string),
 		checkpoints: make(chan *checkpoint, 64),
 		runners:     make(map[string]*running), acts: make(map[string]*sync.Mutex), tails: make(map[string]*tail),

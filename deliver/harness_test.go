@@ -79,6 +79,7 @@ func (h *house) startEngine() {
 		Sinks: map[carillon.SinkType]deliver.OpenSink{
 			carillon.SinkWebhook: func(*carillon.Subscription) (deliver.Sink, error) { return h.sink, nil },
 		},
+		Common: []string{"platform"},
 		Logger: h.logger, Grace: 2 * time.Second, Poll: 50 * time.Millisecond,
 	})
 	if err != nil {

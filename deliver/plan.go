@@ -23,6 +23,7 @@ type plan struct {
 	patterns filter.Patterns
 	filter   *filter.Filter // nil: all
 	sink     Sink
+	echoes   bool // also tells its own vendor what came from there
 }
 
 // Bounds of what a subscription may ask for.
@@ -116,7 +117,10 @@ func (e *Engine) prepare(s *carillon.Subscription) (*plan, error) {
 	if !ok {
 		return nil, carillon.Invalid("/dialect", fmt.Sprintf("%q is not a dialect", s.Dialect))
 	}
-	p := &plan{sub: s, dialect: d, past: pastReader{store.Past{Log: e.store}}}
+	p := &plan{
+		sub: s, dialect: d, past: pastReader{store.Past{Log: e.store}},
+		echoes: s.Echo || slices.Contains(e.common, s.Dialect),
+	}
 	var err error
 	if p.patterns, err = filter.CompilePatterns(s.Events); err != nil {
 		return nil, err
@@ -150,6 +154,9 @@ func (e *Engine) prepare(s *carillon.Subscription) (*plan, error) {
 // wants says which events of a change the subscription asks for, as bits, with the dialect's names.
 // A filter that fails on a change does not match it; err tells why.
 func (p *plan) wants(c *carillon.Change) (want uint64, types []string, err error) {
+	if !p.echoes && c.CameFrom(p.sub.Dialect) {
+		return 0, nil, nil
+	}
 	types = p.dialect.Events(c)
 	var subject *filter.Subject
 	for i, name := range types {

@@ -100,3 +100,11 @@ func DerivedID(parts ...string) string {
 	}
 	return "der_" + hex.EncodeToString(h.Sum(nil)[:16])
 }
+
+// Parametered is a Decoder whose vendor puts names and values of the receiver's choice into each request, meant for
+// credentials.
+type Parametered interface {
+	Decoder
+	// Parameters gives those of a request. It fails as Decode does.
+	Parameters(r Request) (map[string]string, error)
+}

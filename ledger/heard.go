@@ -52,7 +52,7 @@ func (t *transaction) late(e *entry, w *write) bool {
 	said := carillon.HeardAt{At: w.Heard.At.UTC().Truncate(time.Millisecond), Op: w.Heard.Op} // as the store keeps it
 	key := e.heardKey(w)
 	known, ok := t.heard[key]
-	if ok && said.Before(known.at) {
+	if ok && said.Compare(known.at) < 0 {
 		return true
 	}
 	if t.heard == nil {
