@@ -1,6 +1,7 @@
 package testenv_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,8 +18,9 @@ type recorder struct {
 	skipped, failed string
 }
 
-func (r *recorder) Helper()          {}
-func (r *recorder) Skip(args ...any) { r.skipped = fmt.Sprint(args...); runtime.Goexit() }
+func (r *recorder) Helper()                  {}
+func (r *recorder) Context() context.Context { return context.Background() }
+func (r *recorder) Skip(args ...any)         { r.skipped = fmt.Sprint(args...); runtime.Goexit() }
 
 func (r *recorder) Fatalf(f string, args ...any) {
 	r.failed = fmt.Sprintf(f, args...)
