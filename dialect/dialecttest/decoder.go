@@ -206,7 +206,14 @@ func (s *decoderSuite) checkEcho(t require, c *carillon.Change, statement dialec
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	if patch := dialect.Difference(c.Kind, owned(c.Kind, statement.Data), echo); patch != nil {
+	heard := []byte{'{'}
+	for name, value := range dialect.Members(owned(c.Kind, statement.Data)) {
+		n, _ := carillon.FieldNumber(c.Kind, dialect.Unquote(name))
+		if carillon.Fields(c.Kind)[n].Default == "" || !isNull(value) { // the house takes such a null for the default
+			heard = appendMember(heard, dialect.Unquote(name), string(value))
+		}
+	}
+	if patch := dialect.Difference(c.Kind, append(heard, '}'), echo); patch != nil {
 		t.Errorf("%s was told as it is, and yet differs by %s\nheard %s\necho  %s", c.Ref, patch, statement.Data, echo)
 	}
 }

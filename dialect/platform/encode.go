@@ -61,7 +61,7 @@ func (d *Dialect) Encode(ev carillon.Event, _ dialect.Settings) (carillon.Messag
 		Lane:        c.Lane,
 		Time:        c.Time,
 		ContentType: contentType,
-		Body:        l.appendEnvelope(make([]byte, 0, l.size(ev)), ev, id, timestamp),
+		Body:        l.appendEnvelope(make([]byte, 0, l.size(ev)), ev, d.extra(c), id, timestamp),
 		Attributes:  attributes(id, ev.Type, timestamp, c),
 	}, nil
 }
@@ -74,7 +74,7 @@ func (d *Dialect) AppendPayload(dst []byte, ev carillon.Event) ([]byte, error) {
 		return dst, err
 	}
 	dst = append(dst, '{')
-	dst = l.appendPayload(dst, ev)
+	dst = l.appendPayload(dst, ev, d.extra(ev.Change))
 	return append(dst, '}'), nil
 }
 
@@ -108,7 +108,7 @@ func (d *Dialect) EncodeBatch(events []carillon.Event, _ dialect.Settings) (cari
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = l.appendEnvelope(body, ev, id, timestamp)
+		body = l.appendEnvelope(body, ev, d.extra(ev.Change), id, timestamp)
 
 		own := attributes(id, ev.Type, timestamp, ev.Change)
 		if i == 0 {
@@ -163,7 +163,7 @@ const envelopeSize = 256
 // size guesses the length of an envelope, from above unless strings need escapes.
 func (l *lexicon) size(ev carillon.Event) int {
 	c := ev.Change
-	n := envelopeSize + len(ev.Type) + len(c.Org) + len(c.Actor.ID) + len(c.Actor.Type) + len(c.Actor.Email) + len(c.Before) + len(c.After)
+	n := envelopeSize + len(ev.Type) + len(c.Org) + len(c.Actor.ID) + len(c.Actor.Type) + len(c.Actor.Email) + len(c.Before) + len(c.After) + len(c.Extra)
 	if how := l.valuesTold(ev.Type); how != 0 {
 		n += len(dialect.Member(c.Before, "customFields")) + len(dialect.Member(c.After, "customFields"))
 		n += len(c.Changed) * len(`{"fieldUid":"","previousValues":[],"newValues":[],"changeType":"updated"},`)
@@ -171,7 +171,19 @@ func (l *lexicon) size(ev carillon.Event) int {
 	return n
 }
 
-func (l *lexicon) appendEnvelope(b []byte, ev carillon.Event, id, timestamp string) []byte {
+// extra is what the dialect keeps beside the record of a change; nil if that is nothing.
+func (d *Dialect) extra(c *carillon.Change) []byte {
+	if len(c.Extra) == 0 {
+		return nil
+	}
+	extra := dialect.Member(c.Extra, d.name)
+	if len(extra) <= len("{}") || extra[0] != '{' {
+		return nil
+	}
+	return extra
+}
+
+func (l *lexicon) appendEnvelope(b []byte, ev carillon.Event, extra []byte, id, timestamp string) []byte {
 	c := ev.Change
 	b = append(b, `{"eventId":"`...)
 	b = append(b, id...)
@@ -188,27 +200,27 @@ func (l *lexicon) appendEnvelope(b []byte, ev carillon.Event, id, timestamp stri
 	b = append(b, `,"email":`...)
 	b = dialect.AppendString(b, c.Actor.Email)
 	b = append(b, `},"payload":{`...)
-	b = l.appendPayload(b, ev)
+	b = l.appendPayload(b, ev, extra)
 	return append(b, "}}"...)
 }
 
 // appendPayload writes the payload's members. A deleted comment is carried as comment, unlike every other deletion: so
-// the platform's comment events do.
-func (l *lexicon) appendPayload(b []byte, ev carillon.Event) []byte {
+// the platform's comment events do. extra belongs to the record as it stands (or stood last), not to its previous state.
+func (l *lexicon) appendPayload(b []byte, ev carillon.Event, extra []byte) []byte {
 	c := ev.Change
 	switch {
 	case c.Op == carillon.OpDeleted && c.Kind == carillon.KindComment:
 		b = append(b, l.payloadKey...)
-		return append(b, c.Before...)
+		return l.appendRecord(b, c.Before, extra)
 	case c.Op == carillon.OpDeleted:
 		b = append(b, l.previousKey...)
-		return append(b, c.Before...)
+		return l.appendRecord(b, c.Before, extra)
 	case c.Op == carillon.OpCreated:
 		b = append(b, l.payloadKey...)
-		return append(b, c.After...)
+		return l.appendRecord(b, c.After, extra)
 	}
 	b = append(b, l.payloadKey...)
-	b = append(b, c.After...)
+	b = l.appendRecord(b, c.After, extra)
 	b = append(b, ',')
 	b = append(b, l.previousKey...)
 	b = append(b, c.Before...)
@@ -217,6 +229,42 @@ func (l *lexicon) appendPayload(b []byte, ev carillon.Event) []byte {
 		b = appendChangedCustomFields(b, c, how)
 	}
 	return b
+}
+
+// appendRecord writes a record's state and what came with it that the house has no place for: members after its own, and
+// inside its objects after theirs (see reader.read).
+func (l *lexicon) appendRecord(b, state, extra []byte) []byte {
+	if extra == nil || len(state) < len("{}") || state[0] != '{' {
+		return append(b, state...)
+	}
+	b = append(b, '{')
+	comma := false
+	member := func(name, value, inside []byte) {
+		if comma {
+			b = append(b, ',')
+		}
+		comma = true
+		b = append(append(b, name...), ':')
+		if len(inside) <= len("{}") || inside[0] != '{' || value[0] != '{' {
+			b = append(b, value...)
+			return
+		}
+		b = append(b, value[:len(value)-1]...)
+		if len(value) > len("{}") {
+			b = append(b, ',')
+		}
+		b = append(b, inside[1:]...)
+	}
+	for name, value := range dialect.Members(state) {
+		member(name, value, dialect.Member(extra, dialect.Unquote(name)))
+	}
+	for name, value := range dialect.Members(extra) {
+		plain := dialect.Unquote(name)
+		if _, known := carillon.FieldNumber(l.kind, plain); !known || dialect.Member(state, plain) == nil {
+			member(name, value, nil)
+		}
+	}
+	return append(b, '}')
 }
 
 // valuesTold says which sort of custom-field change an event tells, 0 if none.

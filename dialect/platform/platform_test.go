@@ -109,9 +109,17 @@ func TestEventsInOrder(t *testing.T) {
 			change(carillon.KindAccount, carillon.OpUpdated, tilde("name"), tilde("metadata")),
 			"account:updated",
 		},
-		"only vendors' extra changed": {
-			change(carillon.KindAccount, carillon.OpUpdated),
+		"only what the platform itself sent beside the record": {
+			change(carillon.KindAccount, carillon.OpUpdated, tilde("extra.neon"), tilde("extra.platform")),
 			"account:updated",
+		},
+		"only what other vendors sent beside the record": {
+			change(carillon.KindAccount, carillon.OpUpdated, tilde("extra.neon"), plus("extra.platformer")),
+			"",
+		},
+		"what other vendors sent, among others": {
+			change(carillon.KindAccount, carillon.OpUpdated, tilde("health"), tilde("extra.neon")),
+			"account:updated account-health:changed",
 		},
 		"a custom field with the name of a watched attribute is none": {
 			change(carillon.KindAccount, carillon.OpUpdated, tilde("customFields.health")),

@@ -28,7 +28,7 @@ type schema struct {
 
 	Properties properties `json:"properties,omitzero"`
 	Required   []string   `json:"required,omitzero"`
-	// AdditionalProperties is false, or the schema of members whose names are free.
+	// AdditionalProperties is false, or the schema of members whose names are free; nil: any other members.
 	AdditionalProperties any        `json:"additionalProperties,omitzero"`
 	Items                *schema    `json:"items,omitzero"`
 	MinItems             int        `json:"minItems,omitzero"`
@@ -166,10 +166,17 @@ func changedSchema(how carillon.How) property {
 	}}
 }
 
-// recordSchema describes a kind's native JSON by its field table.
+// recordSchema describes a kind's native JSON by its field table. Records that came in through a connection may have
+// more members, which the house keeps as they came (see appendRecord).
 func recordSchema(kind carillon.Kind) schema {
-	members, required := membersSchema(carillon.Fields(kind))
-	return object(members, required)
+	return open(membersSchema(carillon.Fields(kind)))
+}
+
+// open is an object with these members, of which the required ones are always there, and any others.
+func open(members properties, required []string) schema {
+	s := object(members, required)
+	s.AdditionalProperties = nil
+	return s
 }
 
 func membersSchema(fields []carillon.Field) (members properties, required []string) {
@@ -213,7 +220,7 @@ func valueSchema(f carillon.Field) schema {
 	case carillon.TypeStrings:
 		return schema{Type: "array", Items: &schema{Type: "string"}}
 	case carillon.TypeObject:
-		return object(membersSchema(f.Members))
+		return open(membersSchema(f.Members))
 	case carillon.TypeMap:
 		return schema{Type: "object", Description: "Free members."}
 	case carillon.TypeJSON:
