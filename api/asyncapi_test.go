@@ -1,11 +1,17 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"carillon/internal/testenv"
 )
 
 // asyncDocument is the part of the AsyncAPI document that these tests look at.
@@ -21,7 +27,7 @@ type asyncDocument struct {
 	Components struct {
 		Messages map[string]struct {
 			Name, ContentType string
-			Headers           struct {
+			Headers, Payload  struct {
 				Ref string `json:"$ref"`
 			}
 			Examples []struct{ Payload json.RawMessage }
@@ -93,6 +99,34 @@ func resolves(document any, ref string) bool {
 	return true
 }
 
+func TestSamplesInTheAsyncAPIDocumentHoldToItsSchemas(t *testing.T) {
+	h := open(t)
+	a := h.get("/asyncapi.json").want(200)
+	var document asyncDocument
+	a.into(&document)
+	plain, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.body))
+	must(t, err)
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft7) // of which AsyncAPI's schemas are a superset
+	compiler.AssertFormat()
+	must(t, compiler.AddResource("https://example.com/asyncapi.json", plain))
+	for key, message := range document.Components.Messages {
+		if strings.HasPrefix(key, "stream.") {
+			continue
+		}
+		schema, err := compiler.Compile("https://example.com/asyncapi.json" + message.Payload.Ref)
+		must(t, err)
+		sample, err := jsonschema.UnmarshalJSON(bytes.NewReader(message.Examples[0].Payload))
+		must(t, err)
+		if err := schema.Validate(sample); err != nil {
+			t.Errorf("the sample of %s: %v", key, err)
+		}
+		if err := schema.Validate(map[string]any{"type": 1, "event": 1}); err == nil {
+			t.Errorf("the schema of %s takes anything", key)
+		}
+	}
+}
+
 func TestTheAsyncAPIDocumentIsTheSameFromEveryServerButForItsHost(t *testing.T) {
 	var bodies [2]string
 	for i := range bodies {
@@ -123,5 +157,48 @@ func TestTheAsyncAPIDocumentNamesTheHostThatWasAsked(t *testing.T) {
 		if here := document.Servers["carillon"]; here.Host != c.host || here.Protocol != c.protocol {
 			t.Errorf("asked as %+v, the server is %+v", c, here)
 		}
+	}
+}
+
+// asyncReader reads a document on stdin with AsyncAPI's own parser and says what it has against it: errors and warnings.
+const asyncReader = `
+const { Parser } = require("@asyncapi/parser");
+const text = require("fs").readFileSync(0, "utf8");
+new Parser().parse(text).then(({ document, diagnostics }) => {
+  const complaints = diagnostics.filter((d) => d.severity < 2).map((d) => d.path.join("/") + ": " + d.message);
+  console.log(JSON.stringify({ read: document !== undefined, messages: document?.allMessages().length, complaints }));
+});
+`
+
+func TestTheAsyncAPIDocumentIsReadByAParserThatIsNotOurs(t *testing.T) {
+	modules := testenv.Node(t)
+	h := open(t)
+	body := string(h.get("/asyncapi.json").want(200).body)
+	var verdict struct {
+		Read       bool
+		Messages   int
+		Complaints []string
+	}
+	read := func(document string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "node", "-e", asyncReader)
+		cmd.Dir, cmd.Stdin = modules, strings.NewReader(document)
+		out, err := cmd.Output()
+		must(t, err)
+		must(t, json.Unmarshal(out, &verdict))
+	}
+
+	types := 0
+	for dialect := range spoken {
+		types += len(h.catalogue(dialect))
+	}
+	read(body)
+	if !verdict.Read || len(verdict.Complaints) > 0 || verdict.Messages != types+len(spoken) {
+		t.Errorf("of %d event types the parser reads %d messages, and complains: %s", types, verdict.Messages, strings.Join(verdict.Complaints, "\n"))
+	}
+
+	read(strings.Replace(body, `"action":"send"`, `"action":"shout"`, 1)) // it does look
+	if len(verdict.Complaints) == 0 {
+		t.Error("the parser has nothing against a document that is wrong")
 	}
 }

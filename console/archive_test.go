@@ -93,7 +93,7 @@ func (a *archive) Changes(_ context.Context, org string, q store.LogQuery) ([]*c
 	defer a.mu.Unlock()
 	var page []*carillon.Change
 	for _, c := range a.changes[org] {
-		if c.Seq > q.After && (q.Until == 0 || c.Seq <= q.Until) {
+		if c.Seq > q.After && (q.Until == 0 || c.Seq <= q.Until) && (q.Ref == nil || *q.Ref == c.Ref) {
 			page = append(page, c)
 		}
 	}
@@ -101,6 +101,21 @@ func (a *archive) Changes(_ context.Context, org string, q store.LogQuery) ([]*c
 		slices.Reverse(page)
 	}
 	return page[:min(len(page), q.Limit)], a.err
+}
+
+func (a *archive) RecordAsOf(_ context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var found *carillon.Record
+	for _, c := range a.changes[org] {
+		if c.Ref == ref && c.Seq <= seq {
+			found = &carillon.Record{Org: org, Ref: ref, Number: c.Number, Version: c.Version, Seq: c.Seq, Lane: c.Lane, Data: c.After}
+		}
+	}
+	if found == nil || found.Data == nil {
+		return nil, carillon.NotFound(string(ref.Kind), ref.ID)
+	}
+	return found, a.err
 }
 
 func (a *archive) CountRecords(_ context.Context, org string) (map[carillon.Kind]int64, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"carillon"
 	"carillon/console"
@@ -200,7 +201,7 @@ func TestTheFirstPageInABrowser(t *testing.T) {
 	// An event opens in the sheet by keyboard, and Escape leads back to where it was opened.
 	b.do(chromedp.Focus(chromedp.CSS(`#feed li:first-child a`)), chromedp.KeyEvent("\r"))
 	b.until(`document.getElementById("sheet").open`)
-	if text := value[string](b, `document.getElementById("event-json").textContent`); !strings.Contains(text, `"name": "Newcomer Ltd"`) || !strings.Contains(text, `"eventType": "account:created"`) {
+	if text := value[string](b, `document.getElementById("json-platform-0").textContent`); !strings.Contains(text, `"name": "Newcomer Ltd"`) || !strings.Contains(text, `"eventType": "account:created"`) {
 		t.Errorf("the sheet shows %s, want the event", text)
 	}
 	b.picture("sheet-light")
@@ -232,6 +233,61 @@ func TestTheFirstPageInABrowser(t *testing.T) {
 	b.picture("narrow-top")
 	b.do(chromedp.ScrollIntoView(chromedp.CSS(`#events-title`)))
 	b.picture("narrow-events")
+	b.quiet()
+}
+
+func TestOneChangeInEveryDialectInABrowser(t *testing.T) {
+	a := newArchive()
+	a.add(account("dev", "acc_1", "Harbour Ltd", carillon.OpCreated, time.Now()))
+	a.add(account("dev", "acc_1", "Harbour Ltd", carillon.OpUpdated, time.Now(), carillon.MemberChange{Name: "health", How: carillon.Updated}))
+	server := open(t, a, dev)
+	b := startBrowser(t)
+
+	b.size(1280, 860, false)
+	b.do(chromedp.Navigate(server.URL))
+	b.until(`document.getElementById("live").dataset.state === "on"`)
+	b.do(chromedp.Focus(chromedp.CSS(`#feed li:first-child a`)), chromedp.KeyEvent("\r"))
+	b.until(`document.getElementById("sheet").open`)
+
+	// By keyboard from dialect to dialect, inside the sheet.
+	b.do(chromedp.Focus(chromedp.CSS(`#sheet .tongue[aria-current]`)), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
+	b.until(`document.activeElement.textContent === "neon"`)
+	b.do(chromedp.KeyEvent("\r"))
+	b.until(`document.getElementById("json-neon-0")?.textContent.includes('"eventTrigger": "editAccount"')`)
+	if !value[bool](b, `document.activeElement.textContent === "neon" && document.activeElement.hasAttribute("aria-current")`) {
+		t.Error("choosing a dialect lost the focus")
+	}
+	b.picture("dialect-neon-light")
+
+	// Side by side: all of them, in columns that scroll inside the sheet.
+	b.do(chromedp.Click(chromedp.CSS(`#sheet .tongue:last-child`)))
+	b.until(`document.querySelectorAll("#sheet .side-by-side .telling pre").length === 5`)
+	if width := value[int](b, `document.getElementById("sheet").clientWidth`); width < 1200 {
+		t.Errorf("the sheet is %d px wide, with five dialects in it", width)
+	}
+	b.noSideways()
+	b.picture("side-by-side-light")
+	b.do(chromedp.Click(chromedp.CSS(`#sheet .telling:nth-child(2) .copy`)))
+	b.until(`document.querySelector("#sheet .telling:nth-child(2) .copy").textContent === "Copied"`)
+	b.do(chromedp.KeyEvent("\x1b"))
+	b.until(`!document.getElementById("sheet").open`)
+
+	// The same page for itself: links work without the script that keeps them in the sheet.
+	b.size(1600, 900, true)
+	b.do(chromedp.Navigate(server.URL + "/console/events/2/1?in=all"))
+	b.until(`document.querySelectorAll(".side-by-side .telling pre").length === 5`)
+	b.noSideways()
+	b.picture("side-by-side-dark")
+	b.do(chromedp.Click(chromedp.CSS(`.tongues a[href$="in=smarterpay"]`)), chromedp.WaitVisible(chromedp.CSS(`.alone #json-smarterpay-0`)))
+	b.picture("dialect-smarterpay-dark")
+
+	b.size(380, 780, false)
+	b.noSideways()
+	b.picture("dialect-narrow")
+	b.do(chromedp.Navigate(server.URL + "/console/events/2/1?in=all"))
+	b.until(`document.querySelectorAll(".side-by-side .telling pre").length === 5`)
+	b.noSideways()
+	b.picture("side-by-side-narrow")
 	b.quiet()
 }
 
@@ -344,7 +400,7 @@ func TestAWriteThroughTheAPIAppearsInABrowser(t *testing.T) {
 	}
 	b.do(chromedp.Click(chromedp.CSS(`#feed li:first-child a`)))
 	b.until(`document.getElementById("sheet").open`)
-	if text := value[string](b, `document.getElementById("event-json").textContent`); !strings.Contains(text, id) {
+	if text := value[string](b, `document.getElementById("json-platform-1").textContent`); !strings.Contains(text, id) {
 		t.Errorf("the sheet shows another event than was delivered as %s: %s", id, text)
 	}
 	b.quiet()

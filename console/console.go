@@ -24,6 +24,7 @@ type Store interface {
 	Head(ctx context.Context, org string) (int64, error)
 	SeqAt(ctx context.Context, org string, t time.Time) (int64, error)
 	Changes(ctx context.Context, org string, q store.LogQuery) ([]*carillon.Change, error)
+	RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error)
 	CountRecords(ctx context.Context, org string) (map[carillon.Kind]int64, error)
 	Subscriptions(ctx context.Context, org string) ([]*carillon.Subscription, error)
 	Size(ctx context.Context) (int64, error)
@@ -40,8 +41,9 @@ type Config struct {
 	Gate  Gate
 	Store Store
 	Desk  Desk
-	// Dialect names and encodes the events that are shown.
-	Dialect dialect.Dialect
+	// Dialects are those in which an event is shown, by name; the platform's, which names the events in lists, must be
+	// among them.
+	Dialects map[string]dialect.Dialect
 	// Version of the program and the time it started, for the page's foot.
 	Version   string
 	StartedAt time.Time
@@ -63,20 +65,20 @@ type console struct {
 	views     *views
 	sessions  *sessions
 	overviews *overviews
-	settings  dialect.Settings
+	tongues   []tongue      // the platform's first
 	watchers  chan struct{} // a token for each open live feed
 }
 
 // New makes the handler of the console's pages: "/" and everything below "/console/". It fails if something is missing
 // in cfg.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Gate == nil || cfg.Store == nil || cfg.Desk == nil || cfg.Dialect == nil || cfg.Logger == nil {
-		return nil, errors.New("console: the config lacks a Gate, Store, Desk, Dialect or Logger")
+	if cfg.Gate == nil || cfg.Store == nil || cfg.Desk == nil || cfg.Dialects[nativeTongue] == nil || cfg.Logger == nil {
+		return nil, errors.New("console: the config lacks a Gate, Store, Desk, Logger or the platform's dialect")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	settings, err := cfg.Dialect.CheckSettings(nil)
+	tongues, err := tonguesOf(cfg.Dialects)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func New(cfg Config) (http.Handler, error) {
 		views:     views,
 		sessions:  newSessions(cfg.Now),
 		overviews: newOverviews(),
-		settings:  settings,
+		tongues:   tongues,
 		watchers:  make(chan struct{}, maxWatchers),
 	}
 

@@ -190,7 +190,7 @@ func TestDevLetsThisMachineIn(t *testing.T) {
 		}
 	}
 
-	handler, err := console.New(console.Config{Gate: knownKeys, Store: newArchive(), Desk: newArchive(), Dialect: native, Dev: true, Logger: quiet})
+	handler, err := console.New(console.Config{Gate: knownKeys, Store: newArchive(), Desk: newArchive(), Dialects: tongues, Dev: true, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,6 +423,52 @@ func TestAnEventIsShownWhole(t *testing.T) {
 	for _, path := range []string{"1/2", "2/0", "0/0", "-1/0", "1/-1", "x/0", "1/x", "99999999999999999999/0"} {
 		if response, _ := get(t, client(t), server.URL+"/console/events/"+path); response.StatusCode != http.StatusNotFound {
 			t.Errorf("event %s: %s, want 404", path, response.Status)
+		}
+	}
+}
+
+func TestAnEventIsShownInEveryDialect(t *testing.T) {
+	a := newArchive()
+	created := account("dev", "acc_1", "Acme", carillon.OpCreated, time.Now())
+	created.Actor = carillon.Actor{ID: "usr_first"}
+	a.add(created)
+	a.add(account("dev", "acc_1", "Acme", carillon.OpUpdated, time.Now(), carillon.MemberChange{Name: "health", How: carillon.Updated}))
+	task := account("dev", "task_1", "", carillon.OpDeleted, time.Now())
+	task.Ref, task.Lane, task.Before = carillon.Ref{Kind: carillon.KindTask, ID: "task_1"}, "acc_1", []byte(`{"id":"task_1","accountId":"acc_1","title":"Call","status":"Open"}`)
+	a.add(task)
+	server := open(t, a, dev)
+
+	for in, wanted := range map[string][]string{
+		"":            {"&#34;eventType&#34;", "account-health:changed"},
+		"platform":    {"&#34;eventType&#34;", "account-health:changed"},
+		"cloudevents": {"&#34;specversion&#34;", "account-health:changed", "application/cloudevents&#43;json"},
+		"neon":        {"&#34;eventTrigger&#34;", "editAccount", "usr_first"}, // whom only the log knows
+		"freshsales":  {"&#34;productContext&#34;", "onSalesAccountUpdate"},
+		"smarterpay":  {"&#34;idempotency_key&#34;", "customer_account.update"},
+		"all":         {"&#34;eventType&#34;", "&#34;specversion&#34;", "&#34;eventTrigger&#34;", "&#34;productContext&#34;", "&#34;idempotency_key&#34;"},
+	} {
+		_, page := get(t, client(t), server.URL+"/console/events/2/1?in="+in)
+		for _, text := range wanted {
+			if !strings.Contains(page, text) {
+				t.Errorf("in %q the page lacks %s", in, text)
+			}
+		}
+		messages, current := 1, strings.Count(page, `aria-current="true"`)
+		if in == "all" {
+			messages = 5
+		}
+		if got := strings.Count(page, "<pre id="); got != messages || current != 1 {
+			t.Errorf("in %q the page has %d messages and %d chosen dialects, want %d and 1", in, got, current, messages)
+		}
+	}
+
+	_, page := get(t, client(t), server.URL+"/console/events/3/0?in=neon")
+	if strings.Contains(page, "<pre") || !strings.Contains(page, "means nothing in this language") || strings.Count(page, "tongue silent") != 2 {
+		t.Errorf("a task's deletion in neon:\n%s", page)
+	}
+	for _, in := range []string{"klingon", "%3Cscript%3E"} {
+		if response, page := get(t, client(t), server.URL+"/console/events/2/0?in="+in); response.StatusCode != http.StatusNotFound || strings.Contains(page, "<script>") {
+			t.Errorf("in %s: %s, want 404", in, response.Status)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"carillon"
+	"carillon/dialect"
 	"carillon/store"
 )
 
@@ -67,7 +68,7 @@ func (c *console) latestEvents(ctx context.Context, org string) ([]eventRow, int
 
 // rows gives the events of one change in the order in which they are told.
 func (c *console) rows(change *carillon.Change) []eventRow {
-	types := c.Dialect.Events(change)
+	types := c.tongues[0].Events(change)
 	if len(types) == 0 {
 		return nil
 	}
@@ -133,17 +134,18 @@ func labelOf(change *carillon.Change) string {
 	return ""
 }
 
-// eventDetail is one event in full.
+// eventDetail is one event in full: in one dialect, or in all that have words for its change.
 type eventDetail struct {
 	eventRow
-	ID     string
-	Origin string
-	Size   int
-	JSON   []token
+	ID         string
+	Origin     string
+	Choices    []choice
+	Told       []telling
+	SideBySide bool
 }
 
 func (c *console) showEvent(w http.ResponseWriter, r *http.Request, who visitor) error {
-	detail, err := c.event(r.Context(), who.Org, r.PathValue("seq"), r.PathValue("index"))
+	detail, err := c.event(r.Context(), who.Org, r.PathValue("seq"), r.PathValue("index"), r.URL.Query().Get("in"))
 	if err != nil {
 		return err
 	}
@@ -153,8 +155,9 @@ func (c *console) showEvent(w http.ResponseWriter, r *http.Request, who visitor)
 	return c.views.render(w, http.StatusOK, "event", page{Title: detail.Type, Who: &who, Content: detail})
 }
 
-// event reads one event of an org by its change's seq and its place among the change's events. It fails with not_found.
-func (c *console) event(ctx context.Context, org, seqText, indexText string) (*eventDetail, error) {
+// event reads one event of an org by its change's seq and its place among the change's events, and tells it in a dialect:
+// "" is the platform's, "all" all of them. It fails with not_found.
+func (c *console) event(ctx context.Context, org, seqText, indexText, in string) (*eventDetail, error) {
 	missing := carillon.NotFound("event", seqText+"/"+indexText)
 	seq, errSeq := strconv.ParseInt(seqText, 10, 64)
 	index, errIndex := strconv.Atoi(indexText)
@@ -172,12 +175,12 @@ func (c *console) event(ctx context.Context, org, seqText, indexText string) (*e
 	if index >= len(rows) {
 		return nil, missing
 	}
-	row := rows[index]
-	message, err := c.Dialect.Encode(carillon.Event{Change: changes[0], Index: index, Type: row.Type}, c.settings)
-	if err != nil {
-		return nil, fmt.Errorf("encode event %d/%d: %w", seq, index, err)
+	detail := &eventDetail{
+		eventRow: rows[index], ID: dialect.EventID(changes[0], index), Origin: changes[0].Origin, SideBySide: in == everyTongue,
 	}
-	return &eventDetail{
-		eventRow: row, ID: message.ID, Origin: changes[0].Origin, Size: len(message.Body), JSON: coloured(message.Body),
-	}, nil
+	if detail.Choices, err = c.choices(changes[0], detail.eventRow, in); err != nil {
+		return nil, err
+	}
+	detail.Told, err = c.tell(ctx, changes[0], detail.eventRow, detail.Choices)
+	return detail, err
 }

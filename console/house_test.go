@@ -18,7 +18,11 @@ import (
 	"carillon/deliver"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
+	"carillon/dialect/cloudevents"
+	"carillon/dialect/freshsales"
+	"carillon/dialect/neon"
 	"carillon/dialect/platform"
+	"carillon/dialect/smarterpay"
 	"carillon/ledger"
 	"carillon/store/sqlstore"
 	"carillon/vault"
@@ -41,15 +45,18 @@ var knownKeys = keys{
 }
 
 var (
-	native = platform.New()
-	quiet  = slog.New(slog.DiscardHandler)
+	tongues = map[string]dialect.Dialect{
+		cloudevents.Name: cloudevents.New(), freshsales.Name: freshsales.New(), neon.Name: neon.New(), platform.Name: platform.New(),
+		smarterpay.Name: smarterpay.New(),
+	}
+	quiet = slog.New(slog.DiscardHandler)
 )
 
 // open starts a console over the archive; change may alter its config.
 func open(t testing.TB, a *archive, change func(*console.Config)) *httptest.Server {
 	t.Helper()
 	cfg := console.Config{
-		Gate: knownKeys, Store: a, Desk: a, Dialect: native, Version: "1.2.3", StartedAt: time.Now().Add(-90 * time.Minute),
+		Gate: knownKeys, Store: a, Desk: a, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now().Add(-90 * time.Minute),
 		Logger: quiet,
 	}
 	if change != nil {
@@ -83,11 +90,10 @@ func openHouse(t *testing.T) *httptest.Server {
 	t.Cleanup(func() { must(archive.Close()) })
 	book, err := ledger.New(ledger.Config{Store: archive})
 	must(err)
-	dialects := map[string]dialect.Dialect{native.Name(): native}
 	sender := webhook.New(webhook.Config{AllowPrivate: true})
 	t.Cleanup(func() { must(sender.Close()) })
 	engine, err := deliver.New(deliver.Config{
-		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open},
+		Store: archive, Dialects: tongues, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open},
 	})
 	must(err)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -99,10 +105,10 @@ func openHouse(t *testing.T) *httptest.Server {
 		must(desks.Wait())
 	})
 	gate := access.New(archive, access.Options{Dev: true})
-	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Dialects: dialects, Gate: gate, Logger: quiet, Version: "1.2.3"})
+	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
 	must(err)
 	window, err := console.New(console.Config{
-		Gate: gate, Store: archive, Desk: engine, Dialect: native, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
+		Gate: gate, Store: archive, Desk: engine, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
 	})
 	must(err)
 	mux := http.NewServeMux()

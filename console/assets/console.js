@@ -48,18 +48,31 @@ async function showEvent(link) {
   const body = document.getElementById("sheet-body");
   body.innerHTML = await answer.text();
   localTimes(body);
-  sheet.scrollTop = 0;
-  if (!sheet.open) sheet.showModal();
+  if (sheet.open) {
+    body.querySelector(".tongue[aria-current]")?.focus(); // where the reader was
+  } else {
+    sheet.scrollTop = 0;
+    sheet.showModal();
+  }
 }
 
 document.addEventListener("click", (click) => {
   const button = click.target.closest(".copy");
   if (button) return void copy(button);
-  const link = click.target.closest("a.event");
+  const link = click.target.closest("a.event, #sheet a.tongue");
   if (link && !click.ctrlKey && !click.metaKey && !click.shiftKey) {
     click.preventDefault();
     showEvent(link).catch(() => location.assign(link.href));
   }
+});
+
+// The arrow keys go from one dialect to the next, as the tab key does.
+document.addEventListener("keydown", (key) => {
+  const step = { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[key.key];
+  const tongue = key.target.closest(".tongue");
+  if (!step || !tongue) return;
+  key.preventDefault();
+  tongue[step]?.focus();
 });
 
 document.getElementById("sheet")?.addEventListener("click", (click) => {
