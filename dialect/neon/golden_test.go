@@ -134,7 +134,7 @@ func TestTheVendorsSamplesAreRenderedToTheLetter(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := s.change
-			c.Org, c.Seq, c.Ref, c.Origin = "dev", int64(i+1), carillon.Ref{Kind: carillon.KindAccount, ID: "acc_1"}, "connection:con_1"
+			c.Org, c.Seq, c.Ref, c.Origin = "dev", int64(i+1), carillon.Ref{Kind: carillon.KindAccount, ID: "acc_1"}, "connection:neon:con_1"
 			m, err := d.Encode(carillon.Event{Change: &c, Type: d.Events(&c)[0]}, settings)
 			if err != nil {
 				t.Fatal(err)

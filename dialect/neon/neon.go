@@ -22,7 +22,11 @@ const (
 // Dialect is Neon CRM's language. Make it with New; it is safe for concurrent use.
 type Dialect struct{}
 
-var _ dialect.Associating = (*Dialect)(nil)
+var (
+	_ dialect.Associating     = (*Dialect)(nil)
+	_ dialect.DefaultIDPrefix = (*Dialect)(nil)
+	_ dialect.Parametered     = (*Dialect)(nil)
+)
 
 // New makes the dialect.
 func New() *Dialect { return &Dialect{} }
@@ -36,9 +40,9 @@ var events = map[carillon.Op][]string{
 	carillon.OpDeleted: {deleteAccount},
 }
 
-// Events names a change of an account; other kinds mean nothing to Neon's account webhooks.
+// Events names a change of an account; other kinds mean nothing to Neon's account webhooks, nor does what other vendors add.
 func (d *Dialect) Events(c *carillon.Change) []string {
-	if c.Kind != carillon.KindAccount {
+	if c.Kind != carillon.KindAccount || !c.Concerns(Name) {
 		return nil
 	}
 	return events[c.Op]
@@ -94,6 +98,8 @@ type account struct {
 	sent     []byte   // what the vendor sent, an object; nil if nothing
 	// The names of people; "" where they are not known.
 	creator, modifier string
+	// oneAddress says that the billing address is the delivery address, too.
+	oneAddress bool
 }
 
 // findPeople names who created the account and who touched it last.

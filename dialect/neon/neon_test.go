@@ -56,7 +56,7 @@ func TestNeonIsADialect(t *testing.T) {
 	for i, s := range samples {
 		c := s.change
 		c.Org, c.Seq, c.Ref, c.Lane = "dev", int64(i+1), carillon.Ref{Kind: carillon.KindAccount, ID: "acc_1"}, "acc_1"
-		c.Origin, c.Number, c.Version = "connection:con_1", 1, 1
+		c.Origin, c.Number, c.Version = "connection:neon:con_1", 1, 1
 		changes = append(changes, &c)
 	}
 	dialecttest.Run(t, neon.New(), dialecttest.Fixtures{Changes: changes, Settings: json.RawMessage(chicago)})

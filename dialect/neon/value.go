@@ -1,7 +1,7 @@
 package neon
 
 import (
-	"iter"
+	"bytes"
 	"strings"
 
 	"carillon"
@@ -15,10 +15,14 @@ type row struct {
 	value value
 }
 
-// value says where a member comes from. append leaves b as it is if there is nothing to tell: the member is then absent.
-// sent is what the vendor once sent for the member, nil if nothing.
+// value says where a member comes from and what becomes of it when the vendor sends it.
 type value struct {
+	// append tells it, or leaves b as it is if there is nothing to tell: the member is then absent. sent is what is kept of what
+	// the vendor once sent for the member, nil if nothing.
 	append func(a *account, b, sent []byte) []byte
+	// hear takes what the vendor sends, nil if nothing, and gives what must be kept beside the house's members so that append
+	// can tell it as the vendor does.
+	hear   func(h *hearing, at place, sent []byte) (kept []byte, err error)
 	schema map[string]any
 }
 
@@ -114,36 +118,44 @@ var (
 // vendors is a member that the house has no place for: as the vendor sent it, or absent.
 var vendors = value{
 	append: func(_ *account, b, sent []byte) []byte { return append(b, sent...) },
+	hear:   keepAll,
 	schema: map[string]any{"description": "As Neon sent it."},
 }
 
 // text is a text of the house.
 func text(path string) value {
-	find := house(path)
-	return value{
-		append: func(a *account, b, sent []byte) []byte {
-			if found := find(a); found != nil {
-				return append(b, found...)
-			}
-			return append(b, sent...)
-		},
-		schema: looseSchema,
-	}
+	return value{append: ours(house(path), appendText), hear: hearText(path, appendText), schema: looseSchema}
 }
 
 // digits is a text of the house, the first one that says something, as a number if it is one: so the vendor does.
 func digits(paths ...string) value {
-	find := house(paths...)
-	return value{
-		append: func(a *account, b, sent []byte) []byte {
-			if found := find(a); found != nil {
-				return appendDigits(b, dialect.Unquote(found))
-			}
+	return value{append: ours(house(paths...), appendNumeral), hear: hearText(paths[0], appendNumeral), schema: digitsSchema}
+}
+
+// ours tells what find finds: in the vendor's own form as long as that says the same, else as write has it.
+func ours(find func(a *account) []byte, write func(b, quoted []byte) []byte) func(a *account, b, sent []byte) []byte {
+	return func(a *account, b, sent []byte) []byte {
+		found := find(a)
+		switch {
+		case sent != nil && saysTheSame(sent, dialect.Unquote(found)):
 			return append(b, sent...)
-		},
-		schema: digitsSchema,
+		case found != nil:
+			return write(b, found)
+		default:
+			return b
+		}
 	}
 }
+
+// saysTheSame reports whether what the vendor sent is what the house has its text from.
+func saysTheSame(sent []byte, ours string) bool {
+	said, ok := dialect.Text(sent)
+	return ok && said == ours
+}
+
+func appendText(b, quoted []byte) []byte { return append(b, quoted...) }
+
+func appendNumeral(b, quoted []byte) []byte { return appendDigits(b, dialect.Unquote(quoted)) }
 
 // maxDigits keeps numbers within 64 bits.
 const maxDigits = 18
@@ -174,16 +186,9 @@ func object(t *table) value {
 			}
 			return append(b, '}')
 		},
+		hear:   func(h *hearing, at place, sent []byte) ([]byte, error) { return h.object(t, at, sent) },
 		schema: t.schema(),
 	}
-}
-
-// several walks the elements of a list, or the one object that stands for a list of one.
-func several(sent []byte) iter.Seq[[]byte] {
-	if len(sent) > 0 && sent[0] == '{' {
-		return func(yield func([]byte) bool) { yield(sent) }
-	}
-	return dialect.Elements(sent)
 }
 
 // accountID is the vendor's own number, or else the record's.
@@ -194,6 +199,7 @@ var accountID = value{
 		}
 		return appendInt(b, a.change.Number)
 	},
+	hear:   keepAll,
 	schema: digitsSchema,
 }
 
@@ -205,6 +211,7 @@ var createdAt = value{
 		}
 		return a.appendMoment(b, a.member("createdAt"))
 	},
+	hear:   keepAll,
 	schema: timeSchema,
 }
 
@@ -216,6 +223,7 @@ var modifiedAt = value{
 		}
 		return a.appendMoment(b, a.member("updatedAt"))
 	},
+	hear:   keepAll,
 	schema: timeSchema,
 }
 
@@ -236,6 +244,7 @@ var createdBy = value{
 		}
 		return appendPerson(b, a.creator)
 	},
+	hear:   keepAll,
 	schema: textSchema,
 }
 
@@ -247,6 +256,7 @@ var modifiedBy = value{
 		}
 		return appendPerson(b, a.modifier)
 	},
+	hear:   keepAll,
 	schema: textSchema,
 }
 
@@ -255,8 +265,8 @@ var deletedBy = value{
 	schema: textSchema,
 }
 
-// received reports whether the change came in from a vendor.
-func (a *account) received() bool { return strings.HasPrefix(a.change.Origin, "connection:") }
+// received reports whether the change came in from the vendor: then what it sent is of this very change.
+func (a *account) received() bool { return a.change.CameFrom(Name) }
 
 func (a *account) appendMoment(b, quoted []byte) []byte {
 	t, err := carillon.ParseTime(dialect.Unquote(quoted))
@@ -287,13 +297,11 @@ var (
 
 func nameOfPerson(path string, divide func(string) string) value {
 	find, either := house(path), house("primaryContact.firstName", "primaryContact.lastName")
+	named := text(path)
 	return value{
 		append: func(a *account, b, sent []byte) []byte {
-			if found := find(a); found != nil {
-				return append(b, found...)
-			}
-			if len(sent) > 0 || either(a) != nil {
-				return append(b, sent...)
+			if find(a) != nil || len(sent) > 0 || either(a) != nil {
+				return named.append(a, b, sent)
 			}
 			name := divide(strings.TrimSpace(dialect.Unquote(a.member("name"))))
 			if name == "" {
@@ -301,18 +309,19 @@ func nameOfPerson(path string, divide func(string) string) value {
 			}
 			return dialect.AppendString(b, name)
 		},
+		hear:   named.hear,
 		schema: looseSchema,
 	}
 }
 
 // state is {"code","name"}: the pair that the vendor sent if the house still says the same, else the code or the name, whichever
-// the house's text is.
+// the house's text is. The house takes the code if it is two capitals, else the name.
 func state(path string) value {
-	return pair(path, func(text string, sent []byte) (member, told string) {
+	return pair(path, stateOf, func(text string, sent []byte) (member, told string) {
 		switch {
-		case text == nameIn(sent), text == dialect.Unquote(dialect.Member(sent, "code")):
+		case sent != nil && (text == nameIn(sent) || text == dialect.Unquote(dialect.Member(sent, "code"))):
 			return "", ""
-		case len(text) == 2 && strings.ToUpper(text) == text:
+		case isStateCode(text):
 			return "code", text
 		default:
 			return "name", text
@@ -320,12 +329,21 @@ func state(path string) value {
 	})
 }
 
+func isStateCode(text string) bool { return len(text) == 2 && strings.ToUpper(text) == text }
+
+func stateOf(code, name string) string {
+	if isStateCode(code) || name == "" {
+		return code
+	}
+	return name
+}
+
 // land is {"id","name"} of a country: the pair that the vendor sent if the house still means the same, else the name, also of what
 // the house has the code of.
 func land(path string) value {
-	return pair(path, func(text string, sent []byte) (member, told string) {
+	return pair(path, countryOf, func(text string, sent []byte) (member, told string) {
 		vendors := nameIn(sent)
-		if text == vendors {
+		if sent != nil && text == vendors {
 			return "", ""
 		}
 		if code, ok := country.Code(vendors); ok {
@@ -340,56 +358,112 @@ func land(path string) value {
 	})
 }
 
+func countryOf(code, name string) string {
+	if name == "" {
+		return code
+	}
+	return name
+}
+
 func nameIn(pair []byte) string { return dialect.Unquote(dialect.Member(pair, "name")) }
 
-// pair is an object that the vendor makes of one of the house's texts. choose says which member tells the text, and how; "" if what
-// the vendor sent still does.
-func pair(path string, choose func(text string, sent []byte) (member, told string)) value {
+// pair is an object that the vendor makes of one of the house's texts. textOf gives the house's text of it, choose says which
+// member tells that text, and how; "" if what the vendor sent still does.
+func pair(path string, textOf func(code, name string) string, choose func(text string, sent []byte) (member, told string)) value {
 	find := house(path)
+	write := func(b []byte, text string, sent []byte) []byte {
+		member, told := choose(text, sent)
+		if member == "" {
+			return append(b, sent...)
+		}
+		b = append(b, `{"`...)
+		b = append(b, member...)
+		b = append(b, `":`...)
+		b = dialect.AppendString(b, told)
+		return append(b, '}')
+	}
 	return value{
 		append: func(a *account, b, sent []byte) []byte {
-			found := find(a)
-			if found == nil {
+			found := dialect.Unquote(find(a))
+			if said, ok := textOfPair(sent, textOf); sent != nil && ok && said == found {
 				return append(b, sent...)
 			}
-			member, told := choose(dialect.Unquote(found), sent)
-			if member == "" {
-				return append(b, sent...)
+			if found == "" {
+				return b
 			}
-			b = append(b, `{"`...)
-			b = append(b, member...)
-			b = append(b, `":`...)
-			b = dialect.AppendString(b, told)
-			return append(b, '}')
+			return write(b, found, sent)
 		},
-		schema: map[string]any{"type": "object"},
+		hear: func(h *hearing, at place, sent []byte) ([]byte, error) {
+			said, ok := textOfPair(sent, textOf)
+			if !ok {
+				return nil, at.wrong("must be an object with a name")
+			}
+			if err := h.set(path, at, said); err != nil {
+				return nil, err
+			}
+			if said != "" && bytes.Equal(sent, write(nil, said, nil)) {
+				return nil, nil
+			}
+			return sent, nil
+		},
+		schema: map[string]any{"type": []string{"object", "string"}},
 	}
 }
 
-// zipCode and zipCodeSuffix are the two halves of a postal code like 39111-1355; any other one is a zipCode alone.
-func zipCode(path string) value { return zip(path, func(code, _ string) string { return code }) }
-
-func zipCodeSuffix(path string) value {
-	return zip(path, func(_, suffix string) string { return suffix })
+// textOfPair is what the vendor says with {"code","name"}, or with a text in its place; not ok if that is something else.
+func textOfPair(sent []byte, textOf func(code, name string) string) (text string, ok bool) {
+	if len(sent) == 0 || sent[0] != '{' {
+		return dialect.Text(sent)
+	}
+	code, isCode := dialect.Text(dialect.Member(sent, "code"))
+	name, isName := dialect.Text(dialect.Member(sent, "name"))
+	return textOf(code, name), isCode && isName
 }
 
-func zip(path string, half func(code, suffix string) string) value {
+// zipCode and zipCodeSuffix are the two halves of a postal code like 39111-1355; any other one is a zipCode alone.
+func zipCode(path string) value {
+	return zip(path,
+		func(code, _ string) string { return code },
+		func(_, said string) string { return said })
+}
+
+func zipCodeSuffix(path string) value {
+	return zip(path,
+		func(_, suffix string) string { return suffix },
+		func(before, said string) string {
+			if before == "" || said == "" {
+				return before + said
+			}
+			return before + "-" + said
+		})
+}
+
+// zip is a half of a postal code: half gives it of both, join adds it to what was said before.
+func zip(path string, half func(code, suffix string) string, join func(before, said string) string) value {
 	find := house(path)
 	return value{
 		append: func(a *account, b, sent []byte) []byte {
-			found := find(a)
-			if found == nil {
-				return append(b, sent...)
-			}
-			whole := dialect.Unquote(found)
+			whole := dialect.Unquote(find(a))
 			code, suffix, divided := strings.Cut(whole, "-")
 			if !divided || code == "" || suffix == "" || strings.Trim(code+suffix, "0123456789") != "" {
 				code, suffix = whole, ""
 			}
-			if text := half(code, suffix); text != "" {
+			text := half(code, suffix)
+			switch {
+			case sent != nil && saysTheSame(sent, text):
+				return append(b, sent...)
+			case text != "":
 				return appendDigits(b, text)
+			default:
+				return b
 			}
-			return b
+		},
+		hear: func(h *hearing, at place, sent []byte) ([]byte, error) {
+			said, ok := dialect.Text(sent)
+			if !ok {
+				return nil, at.wrong("must be a number or a text")
+			}
+			return unless(sent, said, appendNumeral), h.set(path, at, join(h.native.Text(path), said))
 		},
 		schema: digitsSchema,
 	}

@@ -9,39 +9,39 @@ import (
 )
 
 // customerAccount is the customer account event: its members in the order of the vendor's sample, the member of our
-// account that each comes from, and the rule that is applied if it is not told as it stands.
+// account that each comes from, the rule by which it is told, and what becomes of it when the vendor says it.
 var customerAccount = [memberCount]member{
-	{"email", "primaryContact.email", asItStands},
-	{"company_name", "name", companyName},
-	{"first_name", "primaryContact.firstName", firstName},
-	{"last_name", "primaryContact.lastName", lastName},
-	{"billing_address_line_1", "billingAddress.line1", asItStands},
-	{"billing_address_line_2", "billingAddress.line2", asItStands},
-	{"billing_city", "billingAddress.city", asItStands},
-	{"billing_postal_code", "billingAddress.postalCode", asItStands},
-	{"billing_country_code", "billingAddress.country", countryCode},
-	{"id", "id", recordID},
-	{"event_id", "", eventID},
-	{"legacy_id", "legacyId", asItStands},
-	{"created_at", "createdAt", createdAt},
-	{"status", "status", status},
-	{"title", "primaryContact.title", asItStands},
-	{"edited_at", "", editedAt},
-	{"delivery_address_line_1", "deliveryAddress.line1", asItStands},
-	{"delivery_address_line_2", "deliveryAddress.line2", asItStands},
-	{"delivery_city", "deliveryAddress.city", asItStands},
-	{"delivery_postal_code", "deliveryAddress.postalCode", asItStands},
-	{"delivery_country_code", "deliveryAddress.country", countryCode},
-	{"custom_reference", "customReference", asItStands},
-	{"event_type", "", eventType},
-	{"event_source", "", eventSource},
-	{"billing_state", "billingAddress.state", asItStands},
-	{"delivery_state", "deliveryAddress.state", asItStands},
-	{"metadata", "metadata", metadata},
-	{"gift_aid", "", giftAid}, // since the vendor's revision of November 2024
-	{"created_by", "", createdBy},
-	{"edited_by", "", editedBy},
-	{"client", "", client},
+	{"email", "primaryContact.email", asItStands, text},
+	{"company_name", "name", companyName, company},
+	{"first_name", "primaryContact.firstName", firstName, text},
+	{"last_name", "primaryContact.lastName", lastName, text},
+	{"billing_address_line_1", "billingAddress.line1", asItStands, text},
+	{"billing_address_line_2", "billingAddress.line2", asItStands, text},
+	{"billing_city", "billingAddress.city", asItStands, text},
+	{"billing_postal_code", "billingAddress.postalCode", asItStands, text},
+	{"billing_country_code", "billingAddress.country", countryCode, nation},
+	{"id", "id", recordID, beside},
+	{"event_id", "", eventID, silent},
+	{"legacy_id", "legacyId", asItStands, text},
+	{"created_at", "createdAt", createdAt, moment},
+	{"status", "status", status, standing},
+	{"title", "primaryContact.title", asItStands, text},
+	{"edited_at", "", editedAt, moment},
+	{"delivery_address_line_1", "deliveryAddress.line1", asItStands, text},
+	{"delivery_address_line_2", "deliveryAddress.line2", asItStands, text},
+	{"delivery_city", "deliveryAddress.city", asItStands, text},
+	{"delivery_postal_code", "deliveryAddress.postalCode", asItStands, text},
+	{"delivery_country_code", "deliveryAddress.country", countryCode, nation},
+	{"custom_reference", "customReference", asItStands, text},
+	{"event_type", "", eventType, silent},
+	{"event_source", "", eventSource, beside},
+	{"billing_state", "billingAddress.state", asItStands, text},
+	{"delivery_state", "deliveryAddress.state", asItStands, text},
+	{"metadata", "metadata", metadata, freeText},
+	{"gift_aid", "", giftAid, yesOrNo}, // since the vendor's revision of November 2024
+	{"created_by", "", createdBy, named},
+	{"edited_by", "", editedBy, named},
+	{"client", "", client, named},
 }
 
 const memberCount = 31
@@ -78,21 +78,21 @@ const (
 const defaultEventSource = "API"
 
 // companyName is the name of what is not an individual.
-func companyName(b []byte, t *telling, ours, _ []byte) []byte {
+func companyName(b []byte, t *telling, ours, theirs []byte) []byte {
 	if t.individual {
 		return append(b, null...)
 	}
-	return asItStands(b, t, ours, nil)
+	return asItStands(b, t, ours, theirs)
 }
 
 // firstName and lastName are the primary contact's. An individual whose contact has neither gets them from the account's
 // name, divided at its last space.
-func firstName(b []byte, t *telling, ours, _ []byte) []byte {
-	return asItStands(b, t, or(ours, t.firstName), nil)
+func firstName(b []byte, t *telling, ours, theirs []byte) []byte {
+	return asItStands(b, t, or(ours, t.firstName), theirs)
 }
 
-func lastName(b []byte, t *telling, ours, _ []byte) []byte {
-	return asItStands(b, t, or(ours, t.lastName), nil)
+func lastName(b []byte, t *telling, ours, theirs []byte) []byte {
+	return asItStands(b, t, or(ours, t.lastName), theirs)
 }
 
 // or gives the second text where the first is none.
@@ -140,7 +140,13 @@ func createdAt(b []byte, t *telling, ours, theirs []byte) []byte {
 	return appendTime(b, at)
 }
 
-func editedAt(b []byte, t *telling, _, _ []byte) []byte { return appendTime(b, t.ev.Change.Time) }
+// editedAt is the vendor's own time of this very change, else that of ours.
+func editedAt(b []byte, t *telling, _, theirs []byte) []byte {
+	if t.received() && isText(theirs) {
+		return append(b, theirs...)
+	}
+	return appendTime(b, t.ev.Change.Time)
+}
 
 func status(b []byte, t *telling, ours, _ []byte) []byte {
 	word, ok := statuses[strings.ToUpper(dialect.Unquote(ours))]
@@ -212,6 +218,4 @@ func editedBy(b []byte, t *telling, _, theirs []byte) []byte {
 	}
 }
 
-func client(b []byte, t *telling, _, _ []byte) []byte {
-	return appendClient(b, t.settings, t.ev.Change.Org)
-}
+func client(b []byte, t *telling, _, _ []byte) []byte { return t.appendClient(b) }

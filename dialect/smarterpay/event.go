@@ -16,18 +16,29 @@ type member struct {
 	name string // the vendor's
 	from string // the account's, with a full stop before the member of an object; "" where the rule needs none
 	rule rule
+	hear hear
 }
 
 // rule appends a member's value; nothing at all leaves the member out. ours is what the account has, theirs what its
 // extra holds under the vendor's name; nil where there is nothing.
 type rule func(b []byte, t *telling, ours, theirs []byte) []byte
 
-// asItStands tells our text; null if there is none.
-func asItStands(b []byte, _ *telling, ours, _ []byte) []byte {
-	if !isText(ours) {
+// asItStands tells our text, in the vendor's form as long as that says the same; null if there is none.
+func asItStands(b []byte, _ *telling, ours, theirs []byte) []byte {
+	switch {
+	case !isText(ours):
 		return append(b, null...)
+	case isText(theirs) && saysTheSame(theirs, ours):
+		return append(b, theirs...)
+	default:
+		return append(b, ours...)
 	}
-	return append(b, ours...)
+}
+
+// saysTheSame reports whether the vendor's text is what we made ours of.
+func saysTheSame(theirs, ours []byte) bool {
+	said, _ := dialect.Text(theirs)
+	return said == dialect.Unquote(ours)
 }
 
 const null = "null"
@@ -115,8 +126,8 @@ func (t *telling) divideName() {
 	}
 }
 
-// received reports whether the change came from a vendor's connection: then the extra is of this very change.
-func (t *telling) received() bool { return strings.HasPrefix(t.ev.Change.Origin, "connection:") }
+// received reports whether the change came from the vendor: then the extra is of this very change.
+func (t *telling) received() bool { return t.ev.Change.CameFrom(Name) }
 
 // append writes the event: the rows of the table, then what else the vendor sent of the record.
 func (t *telling) append(b []byte) []byte {
@@ -137,7 +148,7 @@ func (t *telling) append(b []byte) []byte {
 		}
 	}
 	for name, value := range dialect.Members(t.theirs) {
-		if known[dialect.Unquote(name)] {
+		if _, known := rows[dialect.Unquote(name)]; known {
 			continue
 		}
 		b = append(b, ',')
@@ -148,13 +159,13 @@ func (t *telling) append(b []byte) []byte {
 	return append(b, '}')
 }
 
-// known are the names of the table.
-var known = func() map[string]bool {
-	names := make(map[string]bool, memberCount)
-	for _, m := range customerAccount {
-		names[m.name] = true
+// rows finds the rows of the table by their names.
+var rows = func() map[string]int {
+	places := make(map[string]int, memberCount)
+	for i, m := range customerAccount {
+		places[m.name] = i
 	}
-	return names
+	return places
 }()
 
 // ours is what the account has for a row of the table.

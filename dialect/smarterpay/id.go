@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"carillon"
+	"carillon/dialect"
 )
 
 // The vendor's ids are a prefix and 18 characters. These prefixes are the ones it uses.
@@ -57,13 +58,17 @@ func appendUser(b []byte, actor *carillon.Actor, org string) []byte {
 	return append(appendID(append(b, `{"id":"`...), prefixUser, actor.ID, org), `"}`...)
 }
 
-// appendClient appends {"id"} of the subscription's client; by default one made of the org.
-func appendClient(b []byte, s *settings, org string) []byte {
+// appendClient appends {"id"} of the subscription's client; else the client that the vendor named with the record, else one made of
+// the org.
+func (t *telling) appendClient(b []byte) []byte {
+	if theirs := dialect.Member(t.theirs, "client"); t.settings.clientID == "" && personID(theirs) != "" {
+		return append(b, theirs...)
+	}
 	b = append(b, `{"id":"`...)
-	if s.clientID != "" {
-		b = append(b, s.clientID...)
+	if t.settings.clientID != "" {
+		b = append(b, t.settings.clientID...)
 	} else {
-		b = appendID(b, prefixClient, "", org)
+		b = appendID(b, prefixClient, "", t.ev.Change.Org)
 	}
 	return append(b, `"}`...)
 }

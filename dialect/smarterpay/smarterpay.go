@@ -24,6 +24,7 @@ type Dialect struct{}
 var (
 	_ dialect.AssociatingBatcher = Dialect{}
 	_ dialect.RetryDefault       = Dialect{}
+	_ dialect.Decoder            = Dialect{}
 )
 
 // New makes the dialect.
@@ -32,9 +33,9 @@ func New() Dialect { return Dialect{} }
 // Name is "smarterpay".
 func (Dialect) Name() string { return Name }
 
-// Events names the changes of accounts; the vendor has no words for other kinds.
+// Events names the changes of accounts; the vendor has no words for other kinds, and none for what other vendors add.
 func (Dialect) Events(c *carillon.Change) []string {
-	if c.Kind != carillon.KindAccount {
+	if c.Kind != carillon.KindAccount || !c.Concerns(Name) {
 		return nil
 	}
 	return eventTypes[c.Op]
@@ -107,7 +108,7 @@ func (d Dialect) EncodeBatchWith(ctx context.Context, events []carillon.Event, s
 	body = append(body, `","sent_at":`...)
 	body = appendTime(body, newest)
 	body = append(body, `,"client":`...)
-	body = appendClient(body, of, first.Org)
+	body = tellings[0].appendClient(body)
 	body = append(body, `,"events":[`...)
 	for i, t := range tellings {
 		if i > 0 {

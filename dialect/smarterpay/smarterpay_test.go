@@ -206,7 +206,7 @@ func TestExtraGoesOutAgain(t *testing.T) {
 		metadata         string // the record's
 		want             map[string]string
 	}{
-		"with what just came": {"connection:con_1", ``, ``, map[string]string{
+		"with what just came": {"connection:smarterpay:con_1", ``, ``, map[string]string{
 			"id": `"CUST1"`, "created_at": `"2020-01-01T00:00:00Z"`, "created_by": `null`, "edited_by": `{"id":"CU0"}`, "event_source": `"Portal"`,
 			"gift_aid": `true`, "metadata": `"free text"`, "status": `"active"`, "vip": `{"since":[1]}`, "gift_aid_note": `"\"x\""`,
 		}},
@@ -214,7 +214,7 @@ func TestExtraGoesOutAgain(t *testing.T) {
 			"id": `"CUST1"`, "created_by": `null`, "event_source": `"API"`, "gift_aid": `true`, "metadata": `"{\"a\":1}"`, "vip": `{"since":[1]}`,
 			"edited_by": `{"id":"` + user + `"}`,
 		}},
-		"in the subscription's words": {"connection:con_1", `{"eventSource":"Feed \"7\""}`, ``, map[string]string{"event_source": `"Feed \"7\""`}},
+		"in the subscription's words": {"connection:smarterpay:con_1", `{"eventSource":"Feed \"7\""}`, ``, map[string]string{"event_source": `"Feed \"7\""`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			change := with(customer(carillon.OpUpdated), "metadata", c.metadata)
