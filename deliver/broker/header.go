@@ -10,12 +10,13 @@ import (
 	"carillon"
 )
 
-// The headers of every message, beside what its broker has a property for.
+// The headers of every message.
 const (
-	HeaderID          = "carillon-id"
-	HeaderEvent       = "carillon-event"
-	HeaderLane        = "carillon-lane"
-	HeaderSeq         = "carillon-seq"
+	HeaderID    = "carillon-id"
+	HeaderEvent = "carillon-event"
+	HeaderLane  = "carillon-lane"
+	HeaderSeq   = "carillon-seq"
+	// HeaderContentType is for brokers that have no property for it.
 	HeaderContentType = "content-type"
 )
 
@@ -25,13 +26,12 @@ const webhookOnly = "header:"
 // Headers are a message's headers: ours, then the dialect's attributes. Control characters in values become spaces. It
 // fails, for ever, if an attribute has a name that is not one or is ours or the broker's.
 func Headers(m *carillon.Message) ([]carillon.Attribute, error) {
-	list := make([]carillon.Attribute, 0, 5+len(m.Attributes))
+	list := make([]carillon.Attribute, 0, 4+len(m.Attributes))
 	list = append(list,
 		carillon.Attribute{Name: HeaderID, Value: plain(m.ID)},
 		carillon.Attribute{Name: HeaderEvent, Value: plain(m.Type)},
 		carillon.Attribute{Name: HeaderLane, Value: plain(m.Lane)},
 		carillon.Attribute{Name: HeaderSeq, Value: strconv.FormatInt(m.Seq, 10)},
-		carillon.Attribute{Name: HeaderContentType, Value: plain(m.ContentType)},
 	)
 	for _, a := range m.Attributes {
 		if strings.HasPrefix(a.Name, webhookOnly) {

@@ -2,6 +2,7 @@ package delivertest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -36,12 +37,16 @@ type pair struct {
 	ended chan struct{}
 }
 
-// NewRelay makes a Relay to an address, on a free port of the loopback address.
-func NewRelay(ctx context.Context, target string) (*Relay, error) {
+// NewRelay makes a Relay to an address, on a free port of the loopback address. With a certificate senders must speak TLS to
+// it; what goes on to the broker is plain.
+func NewRelay(ctx context.Context, target string, certificate *tls.Config) (*Relay, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if certificate != nil {
+		listener = tls.NewListener(listener, certificate)
 	}
 	r := &Relay{target: target, listener: listener, pairs: map[*pair]struct{}{}}
 	r.changed.L = &r.mu

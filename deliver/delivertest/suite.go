@@ -80,8 +80,8 @@ func (h Harness) test(run func(*testing.T, context.Context, Rig)) func(*testing.
 	}
 }
 
-// message makes the nth message of a lane.
-func message(lane string, n int) *carillon.Message {
+// Message makes the nth message of a lane.
+func Message(lane string, n int) *carillon.Message {
 	return &carillon.Message{
 		ID:          fmt.Sprintf("evt_%s_%06d", lane, n),
 		Type:        "account:updated",
@@ -102,7 +102,7 @@ func mustTake(t *testing.T, result deliver.Result) {
 }
 
 func arrivesUnchanged(t *testing.T, ctx context.Context, rig Rig) {
-	small, large := message("acc_1", 1), message("acc_1", 2)
+	small, large := Message("acc_1", 1), Message("acc_1", 2)
 	large.Body = []byte(`{"text":"` + strings.Repeat("ä🔔x", 20_000) + `"}`)
 	for _, m := range []*carillon.Message{small, large} {
 		mustTake(t, rig.Sink.Send(ctx, m))
@@ -125,7 +125,7 @@ func arrivesUnchanged(t *testing.T, ctx context.Context, rig Rig) {
 }
 
 func leavesMessageAlone(t *testing.T, ctx context.Context, rig Rig) {
-	m, want := message("acc_1", 1), message("acc_1", 1)
+	m, want := Message("acc_1", 1), Message("acc_1", 1)
 	mustTake(t, rig.Sink.Send(ctx, m))
 	if !bytes.Equal(m.Body, want.Body) || !slices.Equal(m.Attributes, want.Attributes) || m.ID != want.ID {
 		t.Errorf("after sending the message is %+v, want %+v", m, want)
@@ -135,7 +135,7 @@ func leavesMessageAlone(t *testing.T, ctx context.Context, rig Rig) {
 func keepsOrder(t *testing.T, ctx context.Context, rig Rig) {
 	const count = 200
 	for n := range count {
-		mustTake(t, rig.Sink.Send(ctx, message("acc_1", n)))
+		mustTake(t, rig.Sink.Send(ctx, Message("acc_1", n)))
 	}
 	checkLanes(t, ctx, rig, []string{"acc_1"}, count)
 }
@@ -149,7 +149,7 @@ func sendsConcurrently(t *testing.T, ctx context.Context, rig Rig) {
 		lanes = append(lanes, lane)
 		all.Go(func() {
 			for n := range count {
-				if result := rig.Sink.Send(ctx, message(lane, n)); result.Verdict != deliver.Taken {
+				if result := rig.Sink.Send(ctx, Message(lane, n)); result.Verdict != deliver.Taken {
 					t.Errorf("message %d of lane %s was not taken: %+v", n, lane, result)
 					return
 				}
@@ -176,7 +176,7 @@ func checkLanes(t *testing.T, ctx context.Context, rig Rig, lanes []string, coun
 	for _, lane := range lanes {
 		var want []string
 		for n := range count {
-			want = append(want, message(lane, n).ID)
+			want = append(want, Message(lane, n).ID)
 		}
 		if !slices.Equal(got[lane], want) {
 			t.Errorf("lane %s arrived as %v, want %v", lane, got[lane], want)
@@ -186,7 +186,7 @@ func checkLanes(t *testing.T, ctx context.Context, rig Rig, lanes []string, coun
 
 func failsWithReason(t *testing.T, ctx context.Context, rig Rig) {
 	mend := rig.Break()
-	result := rig.Sink.Send(ctx, message("acc_1", 1))
+	result := rig.Sink.Send(ctx, Message("acc_1", 1))
 	if result.Verdict != deliver.TryAgain {
 		t.Errorf("a broken far end gives verdict %d, want TryAgain (%d)", result.Verdict, deliver.TryAgain)
 	}
@@ -194,21 +194,21 @@ func failsWithReason(t *testing.T, ctx context.Context, rig Rig) {
 		t.Error("a broken far end gives no reason")
 	}
 	mend()
-	mustTake(t, rig.Sink.Send(ctx, message("acc_1", 1)))
+	mustTake(t, rig.Sink.Send(ctx, Message("acc_1", 1)))
 }
 
 func interruptedBefore(t *testing.T, ctx context.Context, rig Rig) {
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	if result := rig.Sink.Send(done, message("acc_1", 1)); result.Verdict != deliver.Interrupted {
+	if result := rig.Sink.Send(done, Message("acc_1", 1)); result.Verdict != deliver.Interrupted {
 		t.Errorf("got %+v, want verdict Interrupted (%d)", result, deliver.Interrupted)
 	}
-	mustTake(t, rig.Sink.Send(ctx, message("acc_1", 2)))
+	mustTake(t, rig.Sink.Send(ctx, Message("acc_1", 2)))
 	arrived, err := rig.Arrived(ctx, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(arrived) != 1 || arrived[0].ID != message("acc_1", 2).ID {
+	if len(arrived) != 1 || arrived[0].ID != Message("acc_1", 2).ID {
 		t.Errorf("arrived: %+v, want the second message only", arrived)
 	}
 }
@@ -219,7 +219,7 @@ func interruptedWhile(t *testing.T, ctx context.Context, rig Rig) {
 	sending, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan deliver.Result, 1)
-	go func() { results <- rig.Sink.Send(sending, message("acc_1", 1)) }()
+	go func() { results <- rig.Sink.Send(sending, Message("acc_1", 1)) }()
 	if err := rig.Held(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -233,11 +233,11 @@ func interruptedWhile(t *testing.T, ctx context.Context, rig Rig) {
 		t.Fatal("Send did not return after its context had ended")
 	}
 	release()
-	mustTake(t, rig.Sink.Send(ctx, message("acc_1", 1)))
+	mustTake(t, rig.Sink.Send(ctx, Message("acc_1", 1)))
 }
 
 func closesTwice(t *testing.T, ctx context.Context, rig Rig) {
-	mustTake(t, rig.Sink.Send(ctx, message("acc_1", 1)))
+	mustTake(t, rig.Sink.Send(ctx, Message("acc_1", 1)))
 	for range 2 {
 		if err := rig.Sink.Close(); err != nil {
 			t.Errorf("close: %v", err)

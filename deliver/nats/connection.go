@@ -88,10 +88,12 @@ func (d *dialer) dial(ctx context.Context) (broker.Connection, error) {
 	var err error
 	c.conn, err = natsgo.Connect(d.server.URL.String(), options...)
 	unwatch()
-	if unreachable != nil {
+	switch {
+	case unreachable != nil:
 		return nil, unreachable
-	}
-	if err != nil {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return nil, connectFailure(err)
 	}
 	if c.stream, err = jetstream.New(c.conn); err != nil {
@@ -135,10 +137,11 @@ func (c *connection) Publish(ctx context.Context, m *carillon.Message) error {
 	if err != nil {
 		return err
 	}
-	header := make(natsgo.Header, len(headers)+1)
+	header := make(natsgo.Header, len(headers)+2)
 	for _, h := range headers {
 		header[h.Name] = []string{h.Value}
 	}
+	header[broker.HeaderContentType] = []string{m.ContentType}
 	header[natsgo.MsgIdHdr] = []string{messageID(m, c.subscription)}
 	subject := c.subject.For(m)
 	ctx, done := c.await(ctx, subject)

@@ -2,7 +2,6 @@ package nats_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -114,7 +113,7 @@ func private() *egress.Gate { return egress.New(egress.Config{AllowPrivate: true
 
 func newRelay(t *testing.T, server *testenv.NATSServer) *delivertest.Relay {
 	t.Helper()
-	relay, err := delivertest.NewRelay(t.Context(), strings.TrimPrefix(server.URL, "nats://"))
+	relay, err := delivertest.NewRelay(t.Context(), strings.TrimPrefix(server.URL, "nats://"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,47 +137,5 @@ func open(t *testing.T, c nats.Config, url, subject string) deliver.Sink {
 	return sink
 }
 
-func message(n int) *carillon.Message {
-	return &carillon.Message{
-		ID: fmt.Sprintf("evt_%06d", n), Type: "account:updated", Seq: int64(n), Lane: "acc_1",
-		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), ContentType: "application/json", Body: fmt.Appendf(nil, `{"n":%d}`, n),
-	}
-}
-
-// send sends a message within a bound that only a defect reaches.
-func send(t *testing.T, sink deliver.Sink, m *carillon.Message) deliver.Result {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	return sink.Send(ctx, m)
-}
-
-func mustTake(t *testing.T, sink deliver.Sink, m *carillon.Message) {
-	t.Helper()
-	if result := send(t, sink, m); result.Verdict != deliver.Taken {
-		t.Fatalf("message %s was not taken: %+v", m.ID, result)
-	}
-}
-
-// wantFailure wants a verdict with a reason that says all of the texts.
-func wantFailure(t *testing.T, result deliver.Result, verdict deliver.Verdict, says ...string) {
-	t.Helper()
-	if result.Verdict != verdict || result.Err == nil {
-		t.Fatalf("got %+v, want verdict %d with a reason", result, verdict)
-	}
-	for _, text := range says {
-		if !strings.Contains(result.Err.Error(), text) {
-			t.Errorf("the reason is %q, want it to say %q", result.Err, text)
-		}
-	}
-}
-
-// wantFault checks that err is CodeInvalid with one fault at the member.
-func wantFault(t *testing.T, err error, member string) string {
-	t.Helper()
-	var e *carillon.Error
-	if !errors.As(err, &e) || e.Code != carillon.CodeInvalid || len(e.Faults) != 1 || e.Faults[0].Member != member {
-		t.Fatalf("got %v, want one fault at %s", err, member)
-	}
-	return e.Faults[0].Reason
-}
+// message is the nth message of a lane.
+func message(n int) *carillon.Message { return delivertest.Message("acc_1", n) }
