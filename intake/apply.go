@@ -27,7 +27,7 @@ const (
 const (
 	groupSize        = 256 // events that one transaction may share
 	maxConfirmations = 10
-	maxRaces         = 5 // how often an event is held against records that others change meanwhile
+	maxRaces         = 5 // how often an event is held against records that others make and delete meanwhile
 	maxKey           = 255
 )
 
@@ -146,7 +146,8 @@ func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write
 	if echo == nil {
 		echo = record.Data
 	}
-	write.Op, write.IfMatch = ledger.Patch, record.Version
+	// Without If-Match: what somebody else writes in this moment is newer than what the vendor said.
+	write.Op = ledger.Patch
 	write.Data = dialect.Difference(s.Kind, s.Data, echo)
 	differs = write.Data != nil || s.Extra != nil && string(s.Extra) != string(dialect.Member(record.Extra, e.Dialect))
 	if write.Data == nil {
@@ -249,14 +250,10 @@ func (w *worker) report(ctx context.Context, e *ear, it *item, err error) error 
 	return w.save(ctx, []*carillon.Inbound{it.Inbound})
 }
 
-// raced reports whether somebody else wrote a record between our reading it and the ledger's.
+// raced reports whether somebody else may have made or deleted a record between our reading it and the ledger's.
 func raced(err error) bool {
-	switch carillon.ErrorCode(err) {
-	case carillon.CodeStale, carillon.CodeConflict, carillon.CodeNotFound:
-		return true
-	default:
-		return false
-	}
+	code := carillon.ErrorCode(err)
+	return code == carillon.CodeConflict || code == carillon.CodeNotFound
 }
 
 // quarantine puts a delivery aside that cannot be read.
