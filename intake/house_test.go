@@ -18,6 +18,7 @@ import (
 
 	"carillon"
 	"carillon/dialect"
+	"carillon/dialect/platform"
 	"carillon/intake"
 	"carillon/ledger"
 	"carillon/store"
@@ -79,7 +80,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) open() {
 	h.Helper()
 	in, err := intake.New(intake.Config{
-		Store: h.store, Ledger: h.ledger, Dialects: map[string]dialect.Dialect{"vendor": vendor{}}, Client: h.client,
+		Store: h.store, Ledger: h.ledger, Dialects: map[string]dialect.Dialect{"vendor": vendor{}, "platform": platform.New()}, Client: h.client,
 		Logger: slog.New(slog.NewTextHandler(h.Output(), nil)), Limits: intake.Limits{Body: 64 << 10},
 	})
 	if err != nil {
@@ -279,4 +280,14 @@ func (h *house) smallMemory(bytes int) *intake.Intake {
 		h.Fatal(err)
 	}
 	return in
+}
+
+// inbox lists all deliveries, oldest first.
+func (h *house) inbox() []*carillon.Inbound {
+	h.Helper()
+	list, err := h.store.Inbox(h.Context(), store.InboxQuery{Ascending: true, Limit: 1000})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return list
 }
