@@ -24,10 +24,13 @@ const BatchType = platform.BatchType
 // Dialect is the language of CloudEvents. Make it with New; it is safe for concurrent use.
 type Dialect struct{ platform *platform.Dialect }
 
-var _ dialect.Batcher = (*Dialect)(nil)
+var (
+	_ dialect.Batcher = (*Dialect)(nil)
+	_ dialect.Decoder = (*Dialect)(nil)
+)
 
 // New makes the dialect.
-func New() *Dialect { return &Dialect{platform: platform.New()} }
+func New() *Dialect { return &Dialect{platform: platform.NewFor(Name)} }
 
 // Name is "cloudevents".
 func (d *Dialect) Name() string { return Name }
@@ -91,7 +94,7 @@ func (d *Dialect) EncodeBatch(events []carillon.Event, s dialect.Settings) (cari
 }
 
 // dataSize guesses the length of the data, from above unless custom fields are listed.
-func dataSize(c *carillon.Change) int { return 256 + len(c.Before) + len(c.After) }
+func dataSize(c *carillon.Change) int { return 256 + len(c.Before) + len(c.After) + len(c.Extra) }
 
 func structuredSize(ev carillon.Event) int { return 768 + dataSize(ev.Change) }
 

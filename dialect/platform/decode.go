@@ -201,6 +201,12 @@ type Parts struct {
 	PayloadAt string
 }
 
+// Knows reports whether a name is that of an event which Read does not ignore by its name alone.
+func (d *Dialect) Knows(eventType string) bool {
+	_, ok := d.meaning(eventType)
+	return ok
+}
+
 // Read says what an event tells: all of Told but its id, time and actor. What the language lacks, and attribute and
 // custom-field events that do not carry their record, are Ignored. It fails with carillon.CodeInvalid.
 func (d *Dialect) Read(p Parts) (dialect.Told, error) {
