@@ -47,30 +47,37 @@ func TestRequestsAreVerified(t *testing.T) {
 	}{
 		"nothing": {carillon.Verify{Type: carillon.VerifyNone}, nil, nil, 0},
 		"Standard Webhooks": {
-			carillon.Verify{Type: carillon.VerifyStandard, Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, signed(time.Now(), oneEvent),
+			carillon.Verify{Type: carillon.VerifyStandard, Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+			signed(time.Now(), oneEvent),
 			map[string][]string{"no signature": nil, "another body's": signed(time.Now(), "[]"), "an old one": signed(time.Now().Add(-time.Hour), oneEvent)},
 			http.StatusUnauthorized,
 		},
 		"SmarterPay": {
 			carillon.Verify{Type: carillon.VerifySmarterPay, Secret: "key-of-the-webhook"},
 			[]string{"Webhook-Signature", smarterpay.Sign([]byte(oneEvent))},
-			map[string][]string{"no signature": nil, "another body's": {"Webhook-Signature", smarterpay.Sign([]byte("[]"))}}, 498,
+			map[string][]string{"no signature": nil, "another body's": {"Webhook-Signature", smarterpay.Sign([]byte("[]"))}},
+			498,
 		},
 		"basic authentication": {
-			carillon.Verify{Type: carillon.VerifyBasic, Username: "neon", Password: "pä:ss"}, basic("neon", "pä:ss"),
+			carillon.Verify{Type: carillon.VerifyBasic, Username: "neon", Password: "pä:ss"},
+			basic("neon", "pä:ss"),
 			map[string][]string{"none": nil, "a wrong password": basic("neon", "pass"), "a wrong user": basic("noen", "pä:ss")},
 			http.StatusUnauthorized,
 		},
 		"a header": {
-			carillon.Verify{Type: carillon.VerifyHeader, Name: "X-Token", Value: "s3cret"}, []string{"X-Token", "s3cret"},
-			map[string][]string{"none": nil, "a wrong value": {"X-Token", "s3cre"}}, http.StatusUnauthorized,
+			carillon.Verify{Type: carillon.VerifyHeader, Name: "X-Token", Value: "s3cret"},
+			[]string{"X-Token", "s3cret"},
+			map[string][]string{"none": nil, "a wrong value": {"X-Token", "s3cre"}},
+			http.StatusUnauthorized,
 		},
 		"a parameter in the body": {
 			carillon.Verify{Type: carillon.VerifyParameter, Name: "token", Value: "s3cret"}, nil, nil, 0,
 		},
 		"a parameter that is wrong": {
-			carillon.Verify{Type: carillon.VerifyParameter, Name: "token", Value: "other"}, []string{"query", "token=other"},
-			map[string][]string{"in the body": nil, "in the URL": {"query", "token=othe"}}, http.StatusUnauthorized,
+			carillon.Verify{Type: carillon.VerifyParameter, Name: "token", Value: "other"},
+			[]string{"query", "token=other"},
+			map[string][]string{"in the body": nil, "in the URL": {"query", "token=othe"}},
+			http.StatusUnauthorized,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,13 +72,14 @@ type Intake struct {
 
 	mu      sync.Mutex
 	workers map[string]*worker // by connection, while they have something to do
-	running context.Context    // Run's; nil outside it
-	working sync.WaitGroup
+	hired   []*worker          // those that Run has yet to start
+	running bool
 	// awaited are the records that quarantined deliveries wait for.
 	awaited map[store.RecordKey]bool
-	// arrived are awaited records that exist now; arrivals has a token when there are any.
-	arrived  map[store.RecordKey]bool
-	arrivals chan struct{}
+	// arrived are awaited records that exist now.
+	arrived map[store.RecordKey]bool
+	// news has a token when there are hired or arrived.
+	news chan struct{}
 }
 
 var _ Desk = (*Intake)(nil)
@@ -98,7 +99,7 @@ func New(c Config) (*Intake, error) {
 		},
 		past:    store.Past{Log: c.Store},
 		workers: map[string]*worker{}, awaited: map[store.RecordKey]bool{}, arrived: map[store.RecordKey]bool{},
-		arrivals: make(chan struct{}, 1),
+		news: make(chan struct{}, 1),
 	}
 	for name, d := range c.Dialects {
 		if decoder, ok := d.(dialect.Decoder); ok {
@@ -130,13 +131,14 @@ func (in *Intake) Run(ctx context.Context) error {
 	stop := in.store.Follow(in.follow)
 	defer stop()
 	in.mu.Lock()
-	in.running = ctx
+	in.running = true
 	in.mu.Unlock()
+	var working sync.WaitGroup
 	defer func() {
 		in.mu.Lock()
-		in.running = nil
+		in.running = false
 		in.mu.Unlock()
-		in.working.Wait()
+		working.Wait()
 		in.topics.close()
 	}()
 	if err := in.resume(ctx); err != nil && ctx.Err() == nil {
@@ -146,17 +148,28 @@ func (in *Intake) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-in.arrivals:
-			in.mu.Lock()
-			arrived := in.arrived
-			in.arrived = map[store.RecordKey]bool{}
-			in.mu.Unlock()
-			for key := range arrived {
-				if err := in.release(ctx, key); err != nil && ctx.Err() == nil {
-					in.log.ErrorContext(ctx, "run deliveries that waited for a record", "org", key.Org, "record", key.Ref.String(), "error", err)
-				}
+		case <-in.news:
+		}
+		in.mu.Lock()
+		arrived, hired := in.arrived, in.hired
+		in.arrived, in.hired = map[store.RecordKey]bool{}, nil
+		in.mu.Unlock()
+		for _, w := range hired {
+			working.Go(func() { w.run(ctx) })
+		}
+		for key := range arrived {
+			if err := in.release(ctx, key); err != nil && ctx.Err() == nil {
+				in.log.ErrorContext(ctx, "run deliveries that waited for a record", "org", key.Org, "record", key.Ref.String(), "error", err)
 			}
 		}
+	}
+}
+
+// tellRun has Run look for news.
+func (in *Intake) tellRun() {
+	select {
+	case in.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -194,15 +207,15 @@ func (in *Intake) wake(connection string) { in.look(connection, false) }
 func (in *Intake) look(connection string, putBack bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if !in.running {
+		return // the next Run begins with all that waits
+	}
 	w := in.workers[connection]
 	if w == nil {
-		if in.running == nil || in.running.Err() != nil {
-			return // the next Run begins with all that waits
-		}
 		w = newWorker(in, connection)
 		in.workers[connection] = w
-		ctx := in.running
-		in.working.Go(func() { w.run(ctx) })
+		in.hired = append(in.hired, w)
+		in.tellRun()
 	}
 	if putBack {
 		w.putBack.Store(true)
@@ -235,10 +248,7 @@ func (in *Intake) follow(changes []*carillon.Change) {
 		}
 		delete(in.awaited, key)
 		in.arrived[key] = true
-		select {
-		case in.arrivals <- struct{}{}:
-		default:
-		}
+		in.tellRun()
 	}
 }
 

@@ -325,7 +325,7 @@ func TestEventsOfOneRecordAndConcurrentWritersDoNotGetInEachOthersWay(t *testing
 	go func() {
 		defer close(done)
 		for i := 0; ctx.Err() == nil; i++ {
-			h.byHand(ledger.Patch, carillon.KindAccount, "v_1", fmt.Sprintf(`{"health":"h%d"}`, i))
+			h.byHand(ledger.Patch, carillon.KindAccount, "v_1", fmt.Sprintf(`{"health":"h%d"}`, i)) //nolint:contextcheck // until the test's own end
 		}
 	}()
 	var ids []string
