@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -30,8 +29,6 @@ const (
 	drainTime  = time.Second
 	// headerRoom is how many headers we set ourselves, with those of Standard Webhooks and one of auth.
 	headerRoom = 9
-	// maxRetryAfter caps what an endpoint may ask for.
-	maxRetryAfter = 24 * time.Hour
 )
 
 // endpoint is the sink of one subscription.
@@ -103,7 +100,9 @@ func (e *endpoint) Send(parent context.Context, m *carillon.Message) deliver.Res
 			result.Verdict = deliver.Gone
 		}
 		result.Err = e.judge(resp)
-		result.RetryAfter = retryAfter(resp, e.sender.config.Now())
+		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+			result.RetryAfter = deliver.RetryAfter(resp.Header, e.sender.config.Now())
+		}
 		result.Response = e.keep(resp.Body)
 	}
 	result.Duration = time.Since(start)
@@ -170,7 +169,7 @@ func (e *endpoint) header(m *carillon.Message) (http.Header, error) {
 func (e *endpoint) judge(resp *http.Response) error {
 	// What it repeats of ours is hidden before parsing, which may respell it.
 	if location := e.hide(resp.Header.Get("Location")); resp.StatusCode >= 300 && resp.StatusCode <= 399 && location != "" {
-		return &failure{text: fmt.Sprintf("the endpoint answered %d: redirects are not followed: %s", resp.StatusCode, cut(bareURL(location), 300))}
+		return &failure{text: fmt.Sprintf("the endpoint answered %d: redirects are not followed: %s", resp.StatusCode, deliver.Shorten(bareURL(location), 300))}
 	}
 	text := "the endpoint answered " + strconv.Itoa(resp.StatusCode)
 	if name := http.StatusText(resp.StatusCode); name != "" {
@@ -189,29 +188,6 @@ func bareURL(s string) string {
 	return u.String()
 }
 
-// retryAfter reads how long the endpoint asks to be left alone (RFC 9110, section 10.2.3): seconds or a date.
-func retryAfter(resp *http.Response, now time.Time) time.Duration {
-	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
-		return 0
-	}
-	text := strings.TrimSpace(resp.Header.Get("Retry-After"))
-	if text == "" {
-		return 0
-	}
-	if strings.Trim(text, "0123456789") == "" {
-		seconds, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
-			return maxRetryAfter
-		}
-		return time.Duration(seconds) * time.Second
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
-}
-
 // keep reads the beginning of a failing answer as text, without what we sent to authenticate ourselves.
 func (e *endpoint) keep(body io.Reader) string {
 	limit := e.sender.config.MaxResponseBytes
@@ -228,7 +204,7 @@ func (e *endpoint) keep(body io.Reader) string {
 	if err == nil {
 		text = e.dropBegun(text)
 	}
-	return cut(strings.ToValidUTF8(e.hide(text), "\uFFFD"), limit)
+	return deliver.Shorten(e.hide(text), limit)
 }
 
 // hide replaces what we sent to authenticate ourselves.
@@ -250,15 +226,4 @@ func (e *endpoint) dropBegun(text string) string {
 		}
 	}
 	return text
-}
-
-// cut shortens a text to at most n bytes, between characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

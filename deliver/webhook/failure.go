@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"carillon/deliver"
 	"carillon/egress"
 )
 
@@ -19,7 +20,7 @@ func (f *failure) Unwrap() error { return f.cause }
 
 // explain turns an error of the transport into a short reason.
 func (e *endpoint) explain(ctx context.Context, err error) error {
-	return &failure{text: cut(e.hide(e.reason(ctx, err)), 300), cause: err}
+	return &failure{text: deliver.Shorten(e.hide(e.reason(ctx, err)), 300), cause: err}
 }
 
 func (e *endpoint) reason(ctx context.Context, err error) string {
