@@ -70,8 +70,11 @@ func readDocument(file string, text []byte, into *findings) *document {
 	return nil
 }
 
-// errTooDeep ends the reading of a document.
-var errTooDeep = fmt.Errorf("is nested deeper than %d levels", maxDepth)
+// These end the reading of a document.
+var (
+	errTooDeep = fmt.Errorf("is nested deeper than %d levels", maxDepth)
+	errTooHuge = errors.New("is beyond the numbers that JavaScript has")
+)
 
 // explain says where and why a document is not JSON, and what helps.
 func (d *document) explain(decoder *jsontext.Decoder, err error) (at int, path, reason, mend string) {
@@ -83,7 +86,9 @@ func (d *document) explain(decoder *jsontext.Decoder, err error) (at int, path, 
 	case bytes.HasPrefix(d.text, []byte("\ufeff")):
 		return 0, "", "begins with a byte order mark", "save it as UTF-8 without one"
 	case errors.Is(err, errTooDeep):
-		return at, string(decoder.StackPointer()), err.Error(), "flatten it"
+		return at, shortened(string(decoder.StackPointer())), err.Error(), "flatten it"
+	case errors.Is(err, errTooHuge):
+		return at, shortened(string(decoder.StackPointer())), err.Error(), "write it as a text"
 	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
 		at, path = int(syntax.ByteOffset), string(syntax.JSONPointer)
 		reason, mend = "is there twice", "keep one of the two"
@@ -109,8 +114,13 @@ func (d *document) value(decoder *jsontext.Decoder, parent *node, depth int) (*n
 		}
 		n.at = int(decoder.InputOffset()) - len(raw)
 		n.text = string(raw)
-		if n.kind == '"' {
+		switch n.kind {
+		case '"':
 			n.text = unquote(raw)
+		case '0':
+			if _, err := strconv.ParseFloat(n.text, 64); err != nil {
+				return nil, errTooHuge
+			}
 		}
 		return n, nil
 	}
@@ -151,16 +161,21 @@ func unquote(raw []byte) string {
 	return string(text)
 }
 
+// maxColumn bounds how far characters are counted: lines that programs wrote may be as long as the file, and have many places.
+const maxColumn = 4 << 10
+
 // place turns an offset into a line and a column.
 func (d *document) place(at int, path string) place {
 	line, found := slices.BinarySearch(d.lines, at)
 	if !found {
 		line--
 	}
-	return place{
-		file: d.file, path: path,
-		line: line + 1, column: utf8.RuneCount(d.text[d.lines[line]:at]) + 1,
+	before := d.text[d.lines[line]:at]
+	column := len(before) + 1
+	if column <= maxColumn {
+		column = utf8.RuneCount(before) + 1
 	}
+	return place{file: d.file, path: path, line: line + 1, column: column}
 }
 
 // place says where a value stands: at its name, if it has one.
@@ -225,7 +240,7 @@ func (n *node) value() any {
 	case '"':
 		return n.text
 	case '0':
-		number, _ := strconv.ParseFloat(n.text, 64) // beyond the range it is infinite, which no check accepts
+		number, _ := strconv.ParseFloat(n.text, 64) // it was read before
 		return number
 	case 't', 'f':
 		return n.kind == 't'
@@ -298,7 +313,11 @@ func (f *findings) atMost(limit int, n *node) []*node {
 // members finds fault with members of an object that nobody knows: the vendor's format grows, so these are warnings.
 func (f *findings) members(n *node, of string, known ...string) {
 	for _, m := range n.list {
-		if !slices.Contains(known, m.name) && !f.full() {
+		if f.full() {
+			f.more = true
+			return
+		}
+		if !slices.Contains(known, m.name) {
 			f.warnAt(m.place(), fmt.Sprintf("%s is not a member of %s that Carillon knows", quoted(m.name), of), rename(m.name, known))
 		}
 	}

@@ -95,6 +95,9 @@ var productEvents = []productEvent{
 	{"onUserAgentAvailabilityUpdate", "user_agent_availability", false},
 }
 
+// vendorProducts are those of platform versions 2.x.
+var vendorProducts = []string{productSuite, productClassic, "freshdesk", "freshservice", "freshcaller", "freshchat", "freshteam"}
+
 // ProductEvents lists the events of the vendor's CRM that an app may listen to, in order.
 func ProductEvents() []string {
 	names := make([]string, len(productEvents))
@@ -115,6 +118,17 @@ func modules() []string {
 	return list
 }
 
+// elsewhere reports whether a product or module is the vendor's, but not of its CRM.
+func elsewhere(name string, modular bool) bool {
+	if !modular {
+		return slices.Contains(vendorProducts, name)
+	}
+	if name == "call" || name == "notification" {
+		return true
+	}
+	return slices.ContainsFunc([]string{"support_", "service_", "caller_", "chat_"}, func(family string) bool { return strings.HasPrefix(name, family) })
+}
+
 func products() []string { return []string{productSuite, productClassic, PlatformProduct} }
 
 // judge checks the names of the events below one product or module. platform are the types of the platform dialect, nil to let all
@@ -124,8 +138,13 @@ func (p *Product) judge(modular bool, platform []string, into *findings) {
 	if modular {
 		known = modules()
 	}
-	if !slices.Contains(known, p.Name) {
-		into.warnAt(p.place, quoted(p.Name)+" is not known to Carillon: its events will not come", rename(p.Name, known))
+	switch {
+	case slices.Contains(known, p.Name):
+	case elsewhere(p.Name, modular):
+		into.warnAt(p.place, "is not of the CRM, which is what Carillon speaks for: its events will not come", "")
+		return
+	default:
+		into.errorAt(p.place, quoted(p.Name)+" is not known", rename(p.Name, known))
 		return
 	}
 	for _, l := range p.Events {

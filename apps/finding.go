@@ -24,7 +24,7 @@ const (
 type Finding struct {
 	File     string   `json:"file"`   // its path in the app; "" if no file is at fault
 	Line     int      `json:"line"`   // from 1; 0 if the fault has no place in the file
-	Column   int      `json:"column"` // from 1, in characters
+	Column   int      `json:"column"` // from 1, in characters (in bytes, far out in very long lines)
 	Path     string   `json:"path"`   // a JSON Pointer (RFC 6901) to the member at fault; "" in files of other sorts
 	Severity Severity `json:"severity"`
 	Reason   string   `json:"reason"` // a sentence about the member, without its name and without a full stop
@@ -171,6 +171,9 @@ const maxListed = 16
 func rename(name string, known []string) string {
 	if best, ok := nearest(name, known); ok {
 		return "write " + strconv.Quote(best)
+	}
+	if len(known) == 1 {
+		return "there is only " + known[0]
 	}
 	if len(known) > maxListed {
 		known = append(slices.Clone(known[:maxListed]), "…")

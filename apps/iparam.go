@@ -3,6 +3,7 @@ package apps
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/mail"
 	"net/url"
@@ -238,7 +239,7 @@ func (f *findings) defaultValue(n *node, p *IParam) {
 		}
 		return
 	}
-	if empty(value.value()) {
+	if empty(value.value()) || p.Type.chooses() && len(p.Options) == 0 {
 		return
 	}
 	checked, reason := p.check(value.value())
@@ -454,7 +455,7 @@ func (a *App) checkIParams(set, checked map[string]any) []carillon.Fault {
 		}
 		checked[p.Name] = value
 	}
-	for name := range set {
+	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if len(faults) >= maxFindings {
 			break
 		}

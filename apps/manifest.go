@@ -56,7 +56,11 @@ func (a *App) readProducts(root *node) {
 		name, other = other, name
 	}
 	if wrong := root.member(other); wrong != nil {
-		f.errorAt(wrong.place(), fmt.Sprintf("does not go with platform version %s", a.PlatformVersion), "rename it to "+name)
+		mend := "rename it to " + name
+		if root.member(name) != nil {
+			mend = "remove it"
+		}
+		f.errorAt(wrong.place(), "does not go with platform version "+a.PlatformVersion, mend)
 	}
 	list := root.member(name)
 	if list == nil {

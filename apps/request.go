@@ -30,7 +30,16 @@ type Request struct {
 	RetryDelay  time.Duration // up to 1.5 s
 	OAuth       string        // the integration whose token it carries; "" for none
 
+	place     place
+	templates []written
+}
+
+// written is a template and its place.
+type written struct {
+	Template
 	place place
+
+	exposed bool // everybody on the way, and the receiver's log, sees what it becomes
 }
 
 // RequestField is a header, or a parameter of the query.
@@ -101,19 +110,19 @@ func (f *findings) schema(n *node, r *Request) {
 		}
 	}
 	if host := f.needed(n, "host"); host != nil {
-		r.Host = f.template(host)
+		r.Host = f.template(host, r, true)
 		f.host(host, r.Host)
 	}
 	if path := f.needed(n, "path"); path != nil {
-		r.Path = f.template(path)
+		r.Path = f.template(path, r, true)
 		if text := r.Path.String(); text != "" && !strings.HasPrefix(text, "/") {
 			f.errorAt(path.place(), "does not begin with /", "write /"+told(text))
 		} else if strings.Contains(text, "#") {
 			f.errorAt(path.place(), "has a fragment (#), which is never sent", "remove it")
 		}
 	}
-	r.Headers = f.headers(n.member("headers"))
-	r.Query = f.query(n.member("query"))
+	r.Headers = f.headers(n.member("headers"), r)
+	f.fields(n.member("query"), r, true, func(_ *node, field RequestField) { r.Query = append(r.Query, field) })
 }
 
 // needed gives a member; nil, and a finding, if there is none.
@@ -126,7 +135,7 @@ func (f *findings) needed(n *node, name string) *node {
 }
 
 // template reads a text, number or truth as a template.
-func (f *findings) template(n *node) Template {
+func (f *findings) template(n *node, r *Request, exposed bool) Template {
 	if n.kind == '{' || n.kind == '[' || n.kind == 'n' {
 		f.errorAt(n.place(), "must be a text, is "+n.kindName(), "")
 		return Template{}
@@ -135,6 +144,7 @@ func (f *findings) template(n *node) Template {
 	if err != nil {
 		f.errorAt(n.place(), err.Error(), "")
 	}
+	r.templates = append(r.templates, written{t, n.place(), exposed})
 	return t
 }
 
@@ -163,9 +173,9 @@ func (f *findings) host(n *node, t Template) {
 	}
 }
 
-func (f *findings) headers(n *node) []RequestField {
+func (f *findings) headers(n *node, r *Request) []RequestField {
 	var headers []RequestField
-	f.fields(n, func(h *node, field RequestField) {
+	f.fields(n, r, false, func(h *node, field RequestField) {
 		switch {
 		case !httpguts.ValidHeaderFieldName(field.Name):
 			f.errorAt(h.place(), "is not a header's name", "")
@@ -182,19 +192,13 @@ func (f *findings) headers(n *node) []RequestField {
 	return headers
 }
 
-func (f *findings) query(n *node) []RequestField {
-	var query []RequestField
-	f.fields(n, func(_ *node, field RequestField) { query = append(query, field) })
-	return query
-}
-
 // fields reads an object of templates.
-func (f *findings) fields(n *node, take func(n *node, field RequestField)) {
+func (f *findings) fields(n *node, r *Request, exposed bool, take func(n *node, field RequestField)) {
 	if n == nil || !f.object(n) {
 		return
 	}
 	for _, m := range f.atMost(maxFields, n) {
-		take(m, RequestField{Name: m.name, Value: f.template(m)})
+		take(m, RequestField{Name: m.name, Value: f.template(m, r, exposed)})
 	}
 }
 
@@ -221,23 +225,6 @@ func (f *findings) requestOptions(n *node, r *Request) {
 	if oauth := n.member("oauth"); oauth != nil {
 		r.OAuth, _ = f.text(oauth)
 	}
-}
-
-// exposed lists the templates that are sent where everybody on the way, and the receiver's log, sees them.
-func (r *Request) exposed() []Template {
-	list := []Template{r.Host, r.Path}
-	for _, q := range r.Query {
-		list = append(list, q.Value)
-	}
-	return list
-}
-
-func (r *Request) all() []Template {
-	list := r.exposed()
-	for _, h := range r.Headers {
-		list = append(list, h.Value)
-	}
-	return list
 }
 
 // Call is a request template that has been filled in.

@@ -1,10 +1,11 @@
 package apps
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -16,47 +17,43 @@ import (
 type Exports struct {
 	Functions []string        // the names of its functions
 	Events    json.RawMessage // exports.events, the legacy list of registrations; nil if there is none
+	Failures  []Failure       // why it could not be run; then it exports nothing
 }
 
-// Script runs the top level of server/server.js, and gives what it exports. An error that knows its place in the app's files
-// says so by a method Place() (file string, line, column int).
+// Failure is what is wrong with a script, and where.
+type Failure struct {
+	File         string
+	Line, Column int // from 1; 0 if not known
+	Reason       string
+}
+
+// Script runs the top level of server/server.js, and gives what it exports. An error says that it was not tried: ctx ended, or
+// the runtime broke.
 type Script interface {
 	Exports(ctx context.Context, app *App) (Exports, error)
 }
 
-// Registration is an entry of the legacy list exports.events.
-type Registration struct {
-	Event    string `json:"event"`
-	Callback string `json:"callback"`
-}
-
 // Inspect asks what server/server.js exports. From then on the app knows the handlers of a legacy list, and Validate knows the
-// functions. It fails if ctx ends; what is wrong with the script is a finding.
+// functions. It gives what is wrong with the script, and fails as Script does.
 func (a *App) Inspect(ctx context.Context, script Script) ([]Finding, error) {
 	if a.exports != nil || !a.has(serverFile) {
 		return a.exportFindings.sorted(), nil
 	}
 	exports, err := script.Exports(ctx, a)
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("run %s: %w", serverFile, ctx.Err())
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", serverFile, err)
 	}
 	a.exports = &exports
-	if err != nil {
-		a.exports = &Exports{}
-		at := inFile(serverFile)
-		var placed interface {
-			Place() (file string, line, column int)
-		}
-		if errors.As(err, &placed) {
-			at.file, at.line, at.column = placed.Place()
-		}
-		a.exportFindings.errorAt(at, "does not run: "+err.Error(), "")
-		return a.exportFindings.sorted(), nil
+	for _, failure := range exports.Failures {
+		at := place{file: cmp.Or(failure.File, serverFile), line: failure.Line, column: failure.Column}
+		a.exportFindings.errorAt(at, "does not run: "+failure.Reason, "")
 	}
-	if exports.Events != nil {
-		a.register(exports.Events)
+	if len(exports.Failures) == 0 {
+		if exports.Events != nil {
+			a.register(exports.Events)
+		}
+		a.checkHandlers()
 	}
-	a.checkHandlers()
 	return a.exportFindings.sorted(), nil
 }
 
@@ -74,31 +71,26 @@ func (a *App) register(events json.RawMessage) {
 		f.errorAt(at, "is the registration of old apps, which platform version 3.0 does not have", "register events in "+manifestFile)
 		return
 	}
-	var list []Registration
+	var list []Listener
 	for i, n := range f.legacyList(events) {
 		if i == maxMembers {
 			f.errorAt(at, fmt.Sprintf("registers more than %d events", maxMembers), "")
 			break
 		}
 		at.path = fmt.Sprintf("/events/%d", i)
-		entry, fault := registration(n)
+		entry, fault := registration(n, at)
 		switch {
 		case fault != "":
 			f.errorAt(at, fault, `write {event: "onContactCreate", callback: "onContactCreateHandler"}`)
-		case slices.ContainsFunc(list, func(r Registration) bool { return r.Event == entry.Event }):
+		case slices.ContainsFunc(list, func(l Listener) bool { return l.Event == entry.Event }):
 			f.errorAt(at, "registers "+quoted(entry.Event)+" again", "leave one callback for an event")
 		default:
 			list = append(list, entry)
 		}
 	}
 	for i := range a.Products {
-		if a.Products[i].Name == PlatformProduct {
-			continue
-		}
-		for j, entry := range list {
-			a.Products[i].Events = append(a.Products[i].Events, Listener{
-				Event: entry.Event, Handler: entry.Callback, place: place{file: serverFile, path: fmt.Sprintf("/events/%d", j)},
-			})
+		if a.Products[i].Name != PlatformProduct {
+			a.Products[i].Events = slices.Clone(list)
 		}
 	}
 }
@@ -113,27 +105,29 @@ func (f *findings) legacyList(events json.RawMessage) []*node {
 	return d.root.list
 }
 
-func registration(n *node) (r Registration, fault string) {
+// registration reads an entry: {event, callback} and nothing else.
+func registration(n *node, at place) (l Listener, fault string) {
+	l.place = at
 	if n.kind != '{' {
-		return r, "must be an object, is " + n.kindName()
+		return l, "must be an object, is " + n.kindName()
 	}
 	for _, m := range n.list {
 		if m.kind != '"' || m.text == "" || len(m.text) > maxHandler {
-			return r, quoted(m.name) + " must be a name"
+			return l, quoted(m.name) + " must be a name"
 		}
 		switch m.name {
 		case "event":
-			r.Event = m.text
+			l.Event = m.text
 		case "callback":
-			r.Callback = m.text
+			l.Handler = m.text
 		default:
-			return r, "has " + quoted(m.name) + "; there are event and callback"
+			return l, "has " + quoted(m.name) + "; there are event and callback"
 		}
 	}
-	if r.Event == "" || r.Callback == "" {
-		return r, "must have event and callback"
+	if l.Event == "" || l.Handler == "" {
+		return l, "must have event and callback"
 	}
-	return r, ""
+	return l, ""
 }
 
 // checkHandlers finds fault with handlers and functions that server.js does not export.
@@ -144,7 +138,11 @@ func (a *App) checkHandlers() {
 		exported[name] = true
 	}
 	check := func(name string, at place) {
-		if exported[name] || f.full() {
+		if exported[name] {
+			return
+		}
+		if f.full() {
+			f.more = true
 			return
 		}
 		mend := "export it: exports = { " + told(name) + ": function (args) { … } }"
@@ -183,15 +181,16 @@ func (a *App) Resolve(from, name string) (string, bool) {
 	return "", false
 }
 
-// Sources lists the scripts below server/, in order.
-func (a *App) Sources() []string {
-	var list []string
-	for _, name := range a.names {
-		if strings.HasPrefix(name, serverFolder) && !strings.HasPrefix(name, testData) && strings.HasSuffix(name, ".js") {
-			list = append(list, name)
+// Sources gives the files that scripts can require, by path: those below server/ but for the test data. The contents must not be
+// changed.
+func (a *App) Sources() map[string][]byte {
+	sources := map[string][]byte{}
+	for name, content := range a.files {
+		if strings.HasPrefix(name, serverFolder) && !strings.HasPrefix(name, testData) {
+			sources[name] = content
 		}
 	}
-	return list
+	return sources
 }
 
 // required finds require("name") in a script. It reads no JavaScript, so what it finds is a hint.
@@ -203,8 +202,12 @@ const maxScriptLine = 1000
 // checkRequires warns of what scripts require and will not get. provided are the modules that the runtime has; nil if that is not
 // known.
 func (a *App) checkRequires(provided []string, into *findings) {
-	for _, name := range a.Sources() {
-		for i, line := range strings.Split(string(a.files[name]), "\n") {
+	sources := a.Sources()
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		if !strings.HasSuffix(name, ".js") {
+			continue
+		}
+		for i, line := range strings.Split(string(sources[name]), "\n") {
 			if len(line) > maxScriptLine || !strings.Contains(line, "require") || into.full() {
 				continue
 			}

@@ -2,6 +2,7 @@ package apps
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -246,6 +247,8 @@ func plain(value any) (string, bool) {
 		return v, true
 	case bool:
 		return strconv.FormatBool(v), true
+	case json.Number:
+		return v.String(), true
 	case int64:
 		return strconv.FormatInt(v, 10), true
 	case int:

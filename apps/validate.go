@@ -85,45 +85,32 @@ func (a *App) checkRequests(into *findings) {
 
 // checkTemplates finds fault with what the templates of a request name.
 func (a *App) checkTemplates(r *Request, into *findings) {
-	for _, t := range r.all() {
-		if len(t.names("access_token")) > 0 && r.OAuth == "" {
-			into.errorAt(r.place, "names access_token, which only OAuth requests have", `add "oauth" to its options`)
-			break
-		}
-	}
-	if a.IParamsPage {
-		return // the page decides what parameters there are
-	}
 	var known []string
-	secure := a.SecureNames(nil)
 	for _, p := range a.IParams {
 		known = append(known, p.Name)
 	}
-	told := map[string]bool{}
-	for _, t := range r.all() {
-		for _, name := range t.names("iparam") {
-			if slices.Contains(known, name) || told[name] {
-				continue
-			}
-			told[name] = true
-			mend := "define it there"
-			if best, ok := nearest(name, known); ok {
-				mend = "write " + quoted(best)
-			}
-			into.errorAt(r.place, fmt.Sprintf("names the parameter %s, which is not in %s", quoted(name), iparamsFile), mend)
+	secure := a.SecureNames(nil)
+	for _, t := range r.templates {
+		if len(t.names("access_token")) > 0 && r.OAuth == "" {
+			into.errorAt(t.place, "names access_token, which only OAuth requests have", `add "oauth" to the options of the request`)
 		}
-	}
-	for _, t := range r.exposed() {
+		if a.IParamsPage {
+			continue // the page decides what parameters there are
+		}
 		for _, name := range t.names("iparam") {
-			if slices.Contains(secure, name) {
-				into.errorAt(r.place, fmt.Sprintf("has the secure parameter %s in its host, path or query", quoted(name)), "secure parameters belong into headers only")
+			switch {
+			case !slices.Contains(known, name):
+				mend := "define it there"
+				if best, ok := nearest(name, known); ok {
+					mend = "write " + quoted(best)
+				}
+				into.errorAt(t.place, fmt.Sprintf("names the parameter %s, which is not in %s", quoted(name), iparamsFile), mend)
+			case t.exposed && slices.Contains(secure, name):
+				into.errorAt(t.place, fmt.Sprintf("has the secure parameter %s", quoted(name)), "secure parameters belong into headers only")
 			}
 		}
 	}
 }
-
-// vendorProducts are those that parameters of type domain and api_key may be of.
-var vendorProducts = []string{"freshdesk", "freshservice", productClassic, productSuite, "freshcaller", "freshchat"}
 
 // checkParameters compares the parameters with the manifest and with the values for trying.
 func (a *App) checkParameters(into *findings) {
