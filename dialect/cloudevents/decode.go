@@ -208,7 +208,7 @@ func attributeValue(header string) string {
 	}
 	value, err := url.PathUnescape(header)
 	if err != nil {
-		return header
+		value = header
 	}
 	return strings.ToValidUTF8(value, "\ufffd")
 }
