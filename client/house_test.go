@@ -21,6 +21,7 @@ import (
 	"carillon/deliver"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
+	"carillon/dialect/cloudevents"
 	"carillon/dialect/platform"
 	"carillon/ledger"
 	"carillon/store/sqlstore"
@@ -57,7 +58,7 @@ func openHouse(around func(http.Handler) http.Handler) (*house, error) {
 		cancel()
 		return nil, err
 	}
-	dialects := map[string]dialect.Dialect{platform.Name: platform.New()}
+	dialects := map[string]dialect.Dialect{platform.Name: platform.New(), cloudevents.Name: cloudevents.New()}
 	engine, err := deliver.New(deliver.Config{
 		Store: archive, Dialects: dialects, Logger: log, Grace: time.Second,
 		Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: webhook.New(webhook.Config{AllowPrivate: true}).Open},

@@ -133,6 +133,38 @@ func TestAStreamFromNowBeginsWhereItWasOpened(t *testing.T) {
 	}
 }
 
+func TestAStreamSaysWhatAWebhookSaysBesideItsBody(t *testing.T) {
+	c := open(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := c.Records(carillon.KindAccount).Put(ctx, "acc_1", map[string]any{"name": "One"}); err != nil {
+		t.Fatal(err)
+	}
+	first := func(q client.EventQuery) client.StreamEvent {
+		t.Helper()
+		for e, err := range c.Stream(ctx, client.StreamQuery{EventQuery: q}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		t.Fatal("the stream tells nothing")
+		return client.StreamEvent{}
+	}
+	plain := first(client.EventQuery{})
+	if plain.ContentType != "application/json" || len(plain.Header) > 0 || time.Since(plain.Time) > time.Minute || plain.Lane != "acc_1" {
+		t.Errorf("the platform's event is %+v", plain)
+	}
+	binary := first(client.EventQuery{Dialect: "cloudevents", Settings: []byte(`{"mode":"binary","source":"/here"}`)})
+	if binary.ID != plain.ID || binary.Header.Get("ce-id") != plain.ID || binary.Header.Get("ce-source") != "/here" || !binary.Time.Equal(plain.Time) {
+		t.Errorf("the binary event is %+v", binary)
+	}
+	structured := first(client.EventQuery{Dialect: "cloudevents"})
+	if structured.ContentType != "application/cloudevents+json" || len(structured.Header) > 0 {
+		t.Errorf("the structured event is %+v", structured)
+	}
+}
+
 func TestAStreamEndsWhenTheServerRefusesForGood(t *testing.T) {
 	c := open(t, nil)
 	stranger, err := client.New(c.BaseURL(), "wrong")

@@ -10,7 +10,11 @@ import (
 
 	"carillon"
 	"carillon/dialect"
+	"carillon/dialect/cloudevents"
+	"carillon/dialect/freshsales"
+	"carillon/dialect/neon"
 	"carillon/dialect/platform"
+	"carillon/dialect/smarterpay"
 	"carillon/sample"
 )
 
@@ -102,6 +106,67 @@ func checkNative(t *testing.T, name string, kind carillon.Kind, state []byte, wa
 	}
 	if !slices.Equal(members, want) {
 		t.Errorf("%s has the members %v, in table order %v", name, members, want)
+	}
+}
+
+func TestEveryEventOfEveryDialectHasAStory(t *testing.T) {
+	for _, d := range []dialect.Dialect{platform.New(), cloudevents.New(), freshsales.New(), neon.New(), smarterpay.New()} {
+		if got, want := len(sample.EventTypesIn(d)), len(d.Types()); got != want {
+			t.Errorf("%d stories of %d events of %s", got, want, d.Name())
+		}
+		settings, err := d.CheckSettings(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range sample.EventTypesIn(d) {
+			s, ok := sample.StoryIn(d, name)
+			if !ok || s.EventType != name {
+				t.Errorf("%s of %s has the story %+v", name, d.Name(), s)
+				continue
+			}
+			c := s.Change(now, "dev")
+			index := slices.Index(d.Events(c), name)
+			if index < 0 {
+				t.Errorf("the sample of %s means %v", name, d.Events(c))
+				continue
+			}
+			if _, err := dialect.Encode(t.Context(), d, carillon.Event{Change: c, Index: index, Type: name}, settings, sample.PastOf(c)); err != nil {
+				t.Errorf("%s of %s: %v", name, d.Name(), err)
+			}
+		}
+	}
+	for name, d := range map[string]dialect.Dialect{"account:created": neon.New(), "createAccount": smarterpay.New(), "": platform.New(), "onContactDelete": freshsales.New()} {
+		if s, ok := sample.StoryIn(d, name); ok {
+			t.Errorf("%q of %s has the story %s", name, d.Name(), s.EventType)
+		}
+	}
+}
+
+// What stood around a sample is what the story's earlier writes made.
+func TestThePastOfASampleHasWhatTheStoryNeeds(t *testing.T) {
+	c, ok := sample.Change("account-task:updated", now, "dev")
+	if !ok {
+		t.Fatal("no sample")
+	}
+	past := sample.PastOf(c)
+	account, err := past.RecordAsOf(t.Context(), "dev", carillon.Ref{Kind: carillon.KindAccount, ID: c.Lane}, 0)
+	if err != nil || account.Lane != c.Lane || !account.CreatedAt.Before(c.Time) {
+		t.Fatalf("the account is %+v, %v", account, err)
+	}
+	checkNative(t, "account", carillon.KindAccount, account.Data, true)
+	creation, err := past.Creation(t.Context(), c)
+	if err != nil || creation.Op != carillon.OpCreated || string(creation.After) != string(c.Before) {
+		t.Errorf("the creation is %+v, %v", creation, err)
+	}
+	previous, err := past.Previous(t.Context(), c)
+	if err != nil || previous.Op != carillon.OpCreated {
+		t.Errorf("before it was %+v, %v", previous, err)
+	}
+	if _, err := past.Previous(t.Context(), creation); !carillon.IsNotFound(err) {
+		t.Errorf("before the creation: %v", err)
+	}
+	if _, err := past.RecordAsOf(t.Context(), "dev", carillon.Ref{Kind: carillon.KindAccount, ID: "acc_other"}, 0); !carillon.IsNotFound(err) {
+		t.Errorf("an account of no story: %v", err)
 	}
 }
 
