@@ -3,7 +3,9 @@ package apps_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,25 +15,41 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"carillon/apps"
+	"carillon/apps/script"
 	"carillon/dialect/platform"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// exports answers what a script would export, as a fixture's exports.json has it: running scripts is another room's.
-type exports struct {
-	answer apps.Exports
-	err    error
-	asked  int
+// compiled asks the runtime what a script exports.
+type compiled struct{}
+
+func (compiled) Exports(ctx context.Context, app *apps.App) (apps.Exports, error) {
+	program, err := script.Compile(ctx, app.Sources(), "server/server.js", script.Config{})
+	if failures, ok := errors.AsType[script.Failures](err); ok {
+		var e apps.Exports
+		for _, f := range failures {
+			e.Failures = append(e.Failures, apps.Failure{File: f.File, Line: f.Line, Column: f.Column, Reason: f.Message})
+		}
+		return e, nil
+	}
+	if err != nil {
+		return apps.Exports{}, err
+	}
+	return apps.Exports{Functions: program.Exports(), Events: json.RawMessage(program.Events())}, nil
 }
 
-func (e *exports) Exports(context.Context, *apps.App) (apps.Exports, error) {
-	e.asked++
-	return e.answer, e.err
+// checks are those of the whole program.
+func checks() apps.Checks {
+	var types []string
+	for _, typ := range platform.New().Types() {
+		types = append(types, typ.Name)
+	}
+	return apps.Checks{Script: compiled{}, EventTypes: types, Modules: []string{}}
 }
 
-// fixture reads an app of testdata: its files, what its script exports (nil if the fixture does not say), and its findings.
-func fixture(t testing.TB, file string) (archive *txtar.Archive, files fstest.MapFS, script apps.Script) {
+// fixture reads an app of testdata; its findings are in the archive.
+func fixture(t testing.TB, file string) (archive *txtar.Archive, files fstest.MapFS) {
 	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
@@ -39,19 +57,11 @@ func fixture(t testing.TB, file string) (archive *txtar.Archive, files fstest.Ma
 	}
 	files = fstest.MapFS{}
 	for _, f := range archive.Files {
-		switch f.Name {
-		case "exports.json":
-			e := &exports{}
-			if err := json.Unmarshal(f.Data, &e.answer); err != nil {
-				t.Fatal(err)
-			}
-			script = e
-		case "findings":
-		default:
+		if f.Name != "findings" {
 			files[f.Name] = &fstest.MapFile{Data: f.Data}
 		}
 	}
-	return archive, files, script
+	return archive, files
 }
 
 // fixtures lists the files of a folder of testdata.
@@ -64,20 +74,11 @@ func fixtures(t testing.TB, folder string) []string {
 	return list
 }
 
-// eventTypes are those of the platform dialect.
-func eventTypes() []string {
-	var list []string
-	for _, typ := range platform.New().Types() {
-		list = append(list, typ.Name)
-	}
-	return list
-}
-
 // validate reads and judges an app.
-func validate(t *testing.T, files fstest.MapFS, script apps.Script) (*apps.App, []apps.Finding) {
+func validate(t *testing.T, files fs.FS) (*apps.App, []apps.Finding) {
 	t.Helper()
 	app, _ := apps.Read(files)
-	list, err := apps.Validate(t.Context(), app, apps.Checks{Script: script, EventTypes: eventTypes(), Modules: []string{}})
+	list, err := apps.Validate(t.Context(), app, checks())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +96,8 @@ func lines(list []apps.Finding) string {
 func TestEveryFaultIsToldAtOnceWithItsPlaceAndMend(t *testing.T) {
 	for _, file := range fixtures(t, "broken") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, files, script := fixture(t, file)
-			_, list := validate(t, files, script)
+			archive, files := fixture(t, file)
+			_, list := validate(t, files)
 			got := lines(list)
 			if apps.Refusal(list) == nil {
 				t.Error("nothing is an error")
@@ -131,8 +132,8 @@ func golden(archive *txtar.Archive, findings string) {
 func TestAppsWithoutFaultsHaveNoFindings(t *testing.T) {
 	for _, file := range fixtures(t, "valid") {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			_, files, script := fixture(t, file)
-			if _, list := validate(t, files, script); len(list) > 0 {
+			_, files := fixture(t, file)
+			if _, list := validate(t, files); len(list) > 0 {
 				t.Errorf("found\n%s", lines(list))
 			}
 		})

@@ -20,10 +20,9 @@ const examples = "../examples"
 func TestExamplesHaveNoFindings(t *testing.T) {
 	for _, name := range []string{"health-monitoring", "contact-sync", "task-management"} {
 		t.Run(name, func(t *testing.T) {
-			app, _ := apps.Read(os.DirFS(filepath.Join(examples, name)))
-			list, err := apps.Validate(t.Context(), app, apps.Checks{EventTypes: eventTypes(), Modules: []string{}})
-			if err != nil || len(list) > 0 {
-				t.Fatalf("%v, found\n%s", err, lines(list))
+			app, list := validate(t, os.DirFS(filepath.Join(examples, name)))
+			if len(list) > 0 {
+				t.Fatalf("found\n%s", lines(list))
 			}
 			values, err := json.Marshal(app.TestIParams)
 			if err != nil {

@@ -48,7 +48,7 @@ func fuzzFile(f *testing.F, name string, seeds ...string) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		_, files, _ := fixture(t, "testdata/valid/omni.txtar")
+		_, files := fixture(t, "testdata/valid/omni.txtar")
 		files[name] = &fstest.MapFile{Data: content}
 		app, _ := apps.Read(files)
 		script := &exports{answer: apps.Exports{Functions: []string{"onContact"}}}

@@ -182,7 +182,7 @@ func TestSecureValuesAreMasked(t *testing.T) {
 }
 
 func TestAPageOfTheAppsOwnDecides(t *testing.T) {
-	_, files, _ := fixture(t, "testdata/valid/modules.txtar")
+	_, files := fixture(t, "testdata/valid/modules.txtar")
 	app, _ := apps.Read(files)
 	values, err := app.CheckIParams(json.RawMessage(`{"__meta":{"secure":["key"]},"key":"secret","rules":[{"a":1}]}`))
 	if err != nil {
@@ -194,7 +194,7 @@ func TestAPageOfTheAppsOwnDecides(t *testing.T) {
 }
 
 func TestParametersDescribeTheirForm(t *testing.T) {
-	_, files, _ := fixture(t, "testdata/valid/omni.txtar")
+	_, files := fixture(t, "testdata/valid/omni.txtar")
 	app, _ := apps.Read(files)
 	text, err := json.Marshal(app.IParams[1:4])
 	if err != nil {

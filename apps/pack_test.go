@@ -52,9 +52,9 @@ func TestPackedAppsAreReadBack(t *testing.T) {
 }
 
 func TestAppsWithErrorsAreNotPacked(t *testing.T) {
-	_, files, script := fixture(t, filepath.Join("testdata", "broken", "handlers.txtar"))
+	_, files := fixture(t, filepath.Join("testdata", "broken", "handlers.txtar"))
 	var out bytes.Buffer
-	list, err := apps.Pack(t.Context(), files, &out, apps.Checks{Script: script})
+	list, err := apps.Pack(t.Context(), files, &out, checks())
 	if carillon.ErrorCode(err) != carillon.CodeInvalid || out.Len() > 0 || len(list) == 0 {
 		t.Errorf("%v, %d bytes, found\n%s", err, out.Len(), lines(list))
 	}

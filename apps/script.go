@@ -161,7 +161,7 @@ func (a *App) checkHandlers() {
 			check(fn.Name, fn.place)
 		}
 	}
-	if registered == 0 {
+	if registered == 0 && len(a.Products) > 0 {
 		f.warnAt(a.modules, "registers nothing: the app will never run", "name events and their handlers")
 	}
 }
@@ -181,13 +181,12 @@ func (a *App) Resolve(from, name string) (string, bool) {
 	return "", false
 }
 
-// Sources gives the files that scripts can require, by path: those below server/ but for the test data. The contents must not be
-// changed.
-func (a *App) Sources() map[string][]byte {
-	sources := map[string][]byte{}
+// Sources gives the files that scripts can require, by path: those below server/ but for the test data.
+func (a *App) Sources() map[string]string {
+	sources := map[string]string{}
 	for name, content := range a.files {
 		if strings.HasPrefix(name, serverFolder) && !strings.HasPrefix(name, testData) {
-			sources[name] = content
+			sources[name] = string(content)
 		}
 	}
 	return sources
@@ -207,7 +206,7 @@ func (a *App) checkRequires(provided []string, into *findings) {
 		if !strings.HasSuffix(name, ".js") {
 			continue
 		}
-		for i, line := range strings.Split(string(sources[name]), "\n") {
+		for i, line := range strings.Split(sources[name], "\n") {
 			if len(line) > maxScriptLine || !strings.Contains(line, "require") || into.full() {
 				continue
 			}
