@@ -281,9 +281,10 @@ func abridge(s string) string {
 type meaning struct {
 	*lexicon
 	op carillon.Op
-	// lifecycle events are sure to carry the record; the documents leave open whether the others do.
-	lifecycle bool
-	module    string // of custom records
+	// carries says that the event must have the record: those whose payload the documents show. They leave it open for comments,
+	// attributes and custom fields.
+	carries bool
+	module  string // of custom records
 }
 
 // meaning finds what an event type says, whatever the platform puts between its words: the documents have
@@ -315,13 +316,13 @@ func (d *Dialect) moduleMeaning(rest string) (meaning, bool) {
 
 // meaningOf says what an event of the vocabulary says.
 func (v vocabulary) meaningOf(event string) meaning {
-	switch event {
+	switch documented := v.kind != carillon.KindComment; event {
 	case v.created:
-		return meaning{op: carillon.OpCreated, lifecycle: true}
+		return meaning{op: carillon.OpCreated, carries: documented}
 	case v.deleted:
-		return meaning{op: carillon.OpDeleted, lifecycle: true}
+		return meaning{op: carillon.OpDeleted, carries: documented}
 	default:
-		return meaning{op: carillon.OpUpdated, lifecycle: event == v.updated}
+		return meaning{op: carillon.OpUpdated, carries: documented && event == v.updated}
 	}
 }
 

@@ -211,6 +211,7 @@ func TestWhatIsIgnored(t *testing.T) {
 		`{"eventId":"e","eventType":"account-health:changed","payload":{}}`:                                                  "carries no record",
 		`{"eventId":"e","eventType":"account-status:changed"}`:                                                               "carries no record",
 		`{"eventId":"e","eventType":"account-custom_field_value:added","payload":{"changedCustomFields":[]}}`:                "carries no record",
+		`{"eventId":"e","eventType":"account-task:comment:deleted","payload":{}}`:                                            "carries no record",
 		`{"eventId":"e","eventType":"account-task:comment:created"}`:                                                         "carries no record",
 		`{"Type":"SubscriptionConfirmation","MessageId":"m","Message":"You have chosen","SubscribeURL":"https://x.example"}`: "is about the subscription",
 		`{"Type":"UnsubscribeConfirmation","MessageId":"m","Message":"You have chosen"}`:                                     "is about the subscription",

@@ -20,7 +20,7 @@ var aliases = map[string]string{"primaryDomain": "domain", "customFieldValues": 
 // and custom fields may. at is where the payload stands.
 func (m meaning) statement(payload []byte, at string) (dialect.Statement, bool, error) {
 	switch {
-	case isNull(payload) && m.lifecycle && m.kind != carillon.KindComment:
+	case isNull(payload) && m.carries:
 		return dialect.Statement{}, false, carillon.Invalid(at, "is required")
 	case isNull(payload):
 		return dialect.Statement{}, false, nil
@@ -34,7 +34,7 @@ func (m meaning) statement(payload []byte, at string) (dialect.Statement, bool, 
 		}
 	}
 	switch {
-	case isNull(record) && m.lifecycle:
+	case isNull(record) && m.carries:
 		return dialect.Statement{}, false, carillon.Invalid(at+"/"+key, "is required")
 	case isNull(record):
 		return dialect.Statement{}, false, nil
@@ -121,12 +121,12 @@ func (r *reader) read(record []byte) (data, extra []byte) {
 		if f.ReadOnly {
 			continue
 		}
-		value, rest := r.value(f, given[n], r.at+"/"+f.Name)
+		value, rest := r.value(f, given[n])
 		if value != nil {
-			data = appendMember(data, quoted(f.Name), value)
+			data = appendField(data, f, value)
 		}
 		if rest != nil {
-			extra = appendMember(extra, quoted(f.Name), rest)
+			extra = appendField(extra, f, rest)
 		}
 	}
 	for _, other := range others {
@@ -153,7 +153,7 @@ func (r *reader) content(fields []carillon.Field, given [][]byte) {
 }
 
 // value coerces a member; null or what nothing gives if it says nothing, or what is wrong with it has been noted.
-func (r *reader) value(f *carillon.Field, given []byte, at string) (value, extra []byte) {
+func (r *reader) value(f *carillon.Field, given []byte) (value, extra []byte) {
 	if isNull(given) {
 		return nothing(f), nil
 	}
@@ -161,7 +161,7 @@ func (r *reader) value(f *carillon.Field, given []byte, at string) (value, extra
 	switch {
 	case reason != "":
 		if len(r.faults) < maxFaults {
-			r.faults = append(r.faults, carillon.Fault{Member: at, Reason: reason})
+			r.faults = append(r.faults, carillon.Fault{Member: r.at + "/" + f.Name, Reason: reason})
 		}
 		return null, nil
 	case value == nil:
@@ -184,6 +184,16 @@ func nothing(f *carillon.Field) []byte {
 	}
 }
 
+// appendField appends a member named as the field, whose name needs no escapes.
+func appendField(object []byte, f *carillon.Field, value []byte) []byte {
+	if len(object) > 1 {
+		object = append(object, ',')
+	}
+	object = append(append(append(object, '"'), f.Name...), `":`...)
+	return append(object, value...)
+}
+
+// appendMember appends a member whose name is a JSON string.
 func appendMember(object, name, value []byte) []byte {
 	if len(object) > 1 {
 		object = append(object, ',')

@@ -221,7 +221,7 @@ func coerceObject(f *carillon.Field, value []byte) (coerced, extra []byte, reaso
 			return nil, nil, "has " + f.Members[n].Name + ", which " + reason
 		}
 		if member != nil {
-			coerced = appendMember(coerced, quoted(f.Members[n].Name), member)
+			coerced = appendField(coerced, &f.Members[n], member)
 		}
 	}
 	return closed(coerced), closed(extra), ""
