@@ -67,7 +67,7 @@ type Sink struct {
 	URL  string   `json:"url,omitzero"` // webhook, nats, amqp
 
 	ContentType string `json:"contentType,omitzero"` // webhook: application/json, or application/x-www-form-urlencoded where the dialect knows it
-	Auth        *Auth  `json:"auth,omitzero"`        // webhook
+	Auth        *Auth  `json:"auth,omitzero"`        // webhook, kafka
 
 	TopicARN   string   `json:"topicArn,omitzero"` // sns
 	Region     string   `json:"region,omitzero"`   // sns
@@ -77,6 +77,7 @@ type Sink struct {
 	RoutingKey string   `json:"routingKey,omitzero"`
 	Brokers    []string `json:"brokers,omitzero"` // kafka
 	Topic      string   `json:"topic,omitzero"`   // kafka
+	TLS        bool     `json:"tls,omitzero"`     // kafka
 	App        string   `json:"app,omitzero"`     // app
 }
 
