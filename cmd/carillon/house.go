@@ -18,6 +18,7 @@ import (
 	"carillon/api"
 	"carillon/console"
 	"carillon/deliver"
+	"carillon/deliver/sns"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
 	"carillon/dialect/cloudevents"
@@ -25,6 +26,7 @@ import (
 	"carillon/dialect/neon"
 	"carillon/dialect/platform"
 	"carillon/dialect/smarterpay"
+	"carillon/egress"
 	"carillon/intake"
 	"carillon/ledger"
 	"carillon/sign"
@@ -65,16 +67,20 @@ func sinks(f houseFlags, log *slog.Logger) (open map[carillon.SinkType]deliver.O
 	webhooks := webhook.New(webhook.Config{
 		AllowPrivate: f.Dev || f.AllowPrivateSinks, UserAgent: "Carillon/" + programVersion(), Logger: log, Schemes: schemes(),
 	})
-	return map[carillon.SinkType]deliver.OpenSink{
+	gate := egress.New(egress.Config{AllowPrivate: f.Dev || f.AllowPrivateSinks, Logger: log})
+	topics := sns.New(sns.Config{Gate: gate})
+	open = map[carillon.SinkType]deliver.OpenSink{
+		carillon.SinkSNS:     topics.Open,
 		carillon.SinkWebhook: webhooks.Open,
-	}, webhooks.Close
+	}
+	return open, func() error { return errors.Join(topics.Close(), webhooks.Close()) }
 }
 
 // houseFlags say how a server is built.
 type houseFlags struct {
 	dataFlags         `embed:""`
 	Dev               bool          `help:"Accept the API key dev for the org dev, and sinks on private addresses. Loopback addresses only."`
-	AllowPrivateSinks bool          `help:"Let webhooks go to addresses that are not public."`
+	AllowPrivateSinks bool          `help:"Let messages go to addresses that are not public."`
 	Grace             time.Duration `help:"How long a stop waits for requests and deliveries in hand." default:"20s"`
 }
 
