@@ -166,9 +166,11 @@ func scan(b []byte, i int) (end, quote int) {
 		}
 		return len(b), 0
 	}
-	for end = i + 1; end < len(b) && bytes.IndexByte([]byte(" \t\r\n{}[],:\""), b[end]) < 0; end++ {
+	n := bytes.IndexAny(b[i+1:], " \t\r\n{}[],:\"")
+	if n < 0 {
+		return len(b), 0
 	}
-	return end, 0
+	return i + 1 + n, 0
 }
 
 // typographicLength is that of “, ” and „ in UTF-8.

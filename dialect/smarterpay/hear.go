@@ -103,8 +103,8 @@ func freeText(h *hearing, m *member, value []byte) error {
 	case value[0] != '"':
 		return h.wrong(m, "must be a text")
 	}
-	object := jsontext.Value(said)
-	if object.Format(jsontext.ReorderRawObjects(true)) != nil || object[0] != '{' || mend.Depth(object) > maxMetadataDepth || bytes.Contains(object, []byte(`\u0000`)) {
+	object, ok := objectIn(said)
+	if !ok {
 		h.native.Set(m.from, nil)
 		h.keep(m, value)
 		return nil
@@ -114,6 +114,15 @@ func freeText(h *hearing, m *member, value []byte) error {
 		h.keep(m, value)
 	}
 	return nil
+}
+
+// objectIn gives the object of JSON that a text is, its names sorted; not ok if the house cannot keep it as one.
+func objectIn(text string) (object []byte, ok bool) {
+	value := jsontext.Value(text)
+	if err := value.Format(jsontext.ReorderRawObjects(true)); err != nil {
+		return nil, false
+	}
+	return value, value[0] == '{' && mend.Depth(value) <= maxMetadataDepth && !bytes.Contains(value, []byte(`\u0000`))
 }
 
 // moment is a time, kept as it is written.
