@@ -206,6 +206,9 @@ func (s *decoderSuite) checkEcho(t require, c *carillon.Change, statement dialec
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	if echo == nil { // of a kind that is read, but not told
+		echo = c.After
+	}
 	heard := []byte{'{'}
 	for name, value := range dialect.Members(owned(c.Kind, statement.Data)) {
 		n, _ := carillon.FieldNumber(c.Kind, dialect.Unquote(name))
@@ -285,8 +288,9 @@ func (s *decoderSuite) testIDs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type telling struct{ body, kind string }
 		known := make(map[string]telling)
-		for range 3 {
+		for n := range int64(3) {
 			c := s.change(t, rapid.SampledFrom(ops).Draw(t, "op"))
+			c.Org, c.Seq, c.Number = "dev", n+1, n+1 // of one log
 			l := drawLookup(t, c)
 			for i, name := range s.Events(c) {
 				m, body := s.tell(t, carillon.Event{Change: c, Index: i, Type: name}, l)
