@@ -17,6 +17,14 @@ func (r Ref) String() string {
 	return string(r.Kind) + " " + r.ID
 }
 
+// Path is the ref as programs write it: "account/acc_1", "custom/invoices/inv_1".
+func (r Ref) Path() string {
+	if r.Kind == KindCustom {
+		return string(r.Kind) + "/" + r.Module + "/" + r.ID
+	}
+	return string(r.Kind) + "/" + r.ID
+}
+
 // Record is one entity as it stands.
 type Record struct {
 	Org string

@@ -129,6 +129,30 @@ func pointer(location string) string {
 	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(location)
 }
 
+// unmask puts the secret that was kept in the place of the mask that stands for it.
+func unmask(member string, secret *string, kept string) []carillon.Fault {
+	switch {
+	case *secret != mask:
+	case kept == "":
+		return []carillon.Fault{{Member: member, Reason: "is the mask that stands for a secret"}}
+	default:
+		*secret = kept
+	}
+	return nil
+}
+
+// settingsOf reads what a dialect needs: an object, or null for nothing.
+func settingsOf(in []byte) ([]byte, []carillon.Fault) {
+	switch {
+	case len(in) == 0 || string(in) == "null":
+		return nil, nil
+	case in[0] != '{':
+		return nil, []carillon.Fault{{Member: "/settings", Reason: "is not an object"}}
+	default:
+		return in, nil
+	}
+}
+
 // writeJSON answers a value. Times are written as everywhere in the house.
 func writeJSON(w http.ResponseWriter, status int, value any) error {
 	body, err := json.Marshal(value, times)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -314,14 +313,6 @@ func missing(statements []dialect.Statement, err error) carillon.Ref {
 		}
 	}
 	return carillon.Ref{}
-}
-
-// name is a record's name in the inbox: "account/acc_1", "custom/invoices/inv_1".
-func name(ref carillon.Ref) string {
-	if ref.Kind == carillon.KindCustom {
-		return fmt.Sprintf("%s/%s/%s", ref.Kind, ref.Module, ref.ID)
-	}
-	return string(ref.Kind) + "/" + ref.ID
 }
 
 func isUnreachable(err error) bool { return errors.Is(err, errUnreachable) }

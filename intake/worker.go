@@ -186,7 +186,7 @@ func (w *worker) take(ctx context.Context, e *ear, d *carillon.Inbound) (done bo
 		told := &decoded.Events[i]
 		event := carillon.InboundEvent{ID: told.ID, Type: told.Type, At: told.At}
 		if told.Ref.ID != "" {
-			event.Record = name(told.Ref)
+			event.Record = told.Ref.Path()
 		}
 		if told.Ignored != "" {
 			event.Outcome = outcomeIgnored
