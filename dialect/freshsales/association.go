@@ -10,9 +10,14 @@ import (
 // related says where an association comes from.
 type related struct {
 	append func(s *side, a *association, b, sent []byte) []byte
-	// field names the choice that the association belongs to, member the house's member that refers to records.
+	// read finds what the house has a place for in what the vendor sent, and gives what extra keeps of it; nil: nothing.
+	read func(h *hearing, a *association, sent []byte) (keep []byte)
+	// field names the number that the association belongs to, member the house's member that refers to records.
 	field, member string
 	slot          *slot // of field
+	// list says that the association is a list; of is what the records in it are, if the house keeps them.
+	list bool
+	of   carillon.Kind
 }
 
 // appendAssociations writes the members of associations, then those the vendor sent that no table knows.
@@ -46,30 +51,54 @@ func sentOr(b, sent []byte, absent string) []byte {
 	return append(b, absent...)
 }
 
-// ownObject and ownList are what only the vendor has.
-var (
-	ownObject = related{append: func(_ *side, _ *association, b, sent []byte) []byte { return sentOr(b, sent, null) }}
-	ownList   = related{append: func(_ *side, _ *association, b, sent []byte) []byte { return sentOr(b, sent, `[]`) }}
-)
+// ownOf and ownList are what only the vendor has: what the number in a field stands for, and lists.
+func ownOf(field string) related {
+	return related{field: field, read: keepAssociation, append: func(_ *side, _ *association, b, sent []byte) []byte {
+		return sentOr(b, sent, null)
+	}}
+}
+
+var ownList = related{list: true, read: keepAssociation, append: func(_ *side, _ *association, b, sent []byte) []byte {
+	return sentOr(b, sent, `[]`)
+}}
 
 // creatorOf and updaterOf are the users who created the record and changed it last; userOf is one that the house refers to.
 var (
-	creatorOf = related{append: func(s *side, _ *association, b, sent []byte) []byte {
-		if s.creator == nil {
-			return sentOr(b, sent, null)
+	creatorOf = related{read: readUser, append: func(s *side, _ *association, b, sent []byte) []byte {
+		if id := s.creatorID(); id != "" {
+			return s.appendUser(b, id)
 		}
-		return s.appendUser(b, s.creator.ID)
+		return sentOr(b, sent, null)
 	}}
-	updaterOf = related{append: func(s *side, _ *association, b, _ []byte) []byte {
-		if s.updater == nil {
-			return append(b, null...)
-		}
-		return s.appendUser(b, s.updater.ID)
+	updaterOf = related{read: readUser, append: func(s *side, _ *association, b, _ []byte) []byte {
+		return s.appendUser(b, s.updaterID())
 	}}
 )
 
+// creatorID is the id of the user whom the field creator_id numbers; "" if there is none.
+func (s *side) creatorID() string {
+	if number := s.sent[s.object.places["creator_id"]]; len(number) > 0 {
+		return s.sentUser(number, s.creator)
+	}
+	if s.creator == nil {
+		return ""
+	}
+	return s.creator.ID
+}
+
+// updaterID is likewise of updater_id.
+func (s *side) updaterID() string {
+	if number := s.sent[s.object.places["updater_id"]]; s.holds(number) {
+		return s.sentUser(number, s.updater)
+	}
+	if s.updater == nil {
+		return ""
+	}
+	return s.updater.ID
+}
+
 func userOf(member string) related {
-	return related{member: member, append: func(s *side, a *association, b, _ []byte) []byte {
+	return related{member: member, read: readUser, append: func(s *side, a *association, b, _ []byte) []byte {
 		return s.appendUser(b, s.refersTo(a.value.member))
 	}}
 }
@@ -85,7 +114,7 @@ func (t *telling) appendRecord(b []byte, o *object, id string) []byte {
 		return append(b, null...)
 	}
 	if k.as != o {
-		told := t.recordSide(o, k.record).appendFields(append(make([]byte, 0, 512), '{'), true)
+		told := t.recordSide(o, k).appendFields(append(make([]byte, 0, 512), '{'), true)
 		k.as, k.told = o, append(told, '}')
 	}
 	return append(b, k.told...)
@@ -93,16 +122,20 @@ func (t *telling) appendRecord(b []byte, o *object, id string) []byte {
 
 // choiceOf is what a choice's number stands for: as the vendor sent it as long as the house says the same, else number and name.
 func choiceOf(field string) related {
-	return related{field: field, append: func(s *side, a *association, b, sent []byte) []byte {
+	return related{field: field, read: keepAssociation, append: func(s *side, a *association, b, sent []byte) []byte {
 		f := a.value.slot
 		v := s.house(f)
 		switch {
-		case v == nil:
+		case v == nil && dialect.Member(sent, f.value.by) == nil:
 			return sentOr(b, sent, null)
-		case dialect.Unquote(v) == f.value.except:
-			return append(b, null...)
+		case v == nil:
+			return append(b, null...) // the house has struck it out
 		case says(dialect.Member(sent, f.value.by), v):
 			return append(b, sent...)
+		case dialect.Unquote(v) == f.value.except:
+			return append(b, null...)
+		case dialect.Unquote(v) == string(s.sent[s.object.places[f.name]]):
+			return sentOr(b, sent, null) // a number that came without a name
 		}
 		b = append(b, `{"id":`...)
 		b = f.value.append(s, f, b, nil)
@@ -139,7 +172,7 @@ var (
 
 // accountOf is the account that the house refers to; what the vendor sent if the house refers to none.
 func accountOf(member string) related {
-	return related{member: member, append: func(s *side, a *association, b, sent []byte) []byte {
+	return related{member: member, of: carillon.KindAccount, append: func(s *side, a *association, b, sent []byte) []byte {
 		if id := s.refersTo(a.value.member); id != "" {
 			return s.appendRecord(b, partialAccount, id)
 		}
@@ -149,7 +182,7 @@ func accountOf(member string) related {
 
 // accountsOf is the account that the house refers to, and whatever other accounts the vendor sent.
 func accountsOf(member string) related {
-	return related{member: member, append: func(s *side, a *association, b, sent []byte) []byte {
+	return related{member: member, list: true, of: carillon.KindAccount, read: readOtherAccounts, append: func(s *side, a *association, b, sent []byte) []byte {
 		id := s.refersTo(a.value.member)
 		b = append(b, '[')
 		if s.record(carillon.KindAccount, id) != nil {
@@ -161,7 +194,7 @@ func accountsOf(member string) related {
 
 // contactsOf is the contacts that the house refers to, of those that exist.
 func contactsOf(member string) related {
-	return related{member: member, append: func(s *side, a *association, b, sent []byte) []byte {
+	return related{member: member, list: true, of: carillon.KindContact, append: func(s *side, a *association, b, sent []byte) []byte {
 		v := s.members[placeOf(s.object.kind, a.value.member)]
 		if v == nil {
 			return sentOr(b, sent, `[]`)
@@ -187,7 +220,7 @@ func appendOthers(b, sent []byte, member, number string) []byte {
 }
 
 // targetableOf is {"id", "_model"} of what a task or appointment is about.
-var targetableOf = related{append: func(s *side, _ *association, b, sent []byte) []byte {
+var targetableOf = related{field: "targetable_id", read: readTargetableOf, append: func(s *side, _ *association, b, sent []byte) []byte {
 	if len(sent) > 0 && string(sent) != null {
 		return append(b, sent...)
 	}
@@ -200,64 +233,97 @@ var targetableOf = related{append: func(s *side, _ *association, b, sent []byte)
 	return append(b, `,"_model":"`+modelAccount+`"}`...)
 }}
 
-// attendees are the users and contacts of an appointment, {"_association_id", "id", "_model"} each; what the vendor sent if the
-// house has none.
-var attendees = related{append: func(s *side, _ *association, b, sent []byte) []byte {
-	users, contacts := s.members[appointmentUsers], s.members[appointmentContacts]
-	if users == nil && contacts == nil {
-		return sentOr(b, sent, `[]`)
+// attendees are the users and contacts of an appointment, {"_association_id", "id", "_model"} each, and whatever else the vendor
+// sent.
+var attendees = related{list: true, read: readAttendees, append: func(s *side, _ *association, b, sent []byte) []byte {
+	list := s.attendees()
+	left := make(map[attendee]bool, len(list))
+	for _, one := range list {
+		left[one] = true
 	}
 	b = append(b, '[')
-	b = s.appendAttendees(b, sent, users, carillon.KindUser, modelUser)
-	b = s.appendAttendees(b, sent, contacts, carillon.KindContact, modelContact)
+	for element := range dialect.Elements(sent) {
+		one := attendeeIn(element)
+		if ours := one.kind == carillon.KindUser || one.kind == carillon.KindContact; ours && !left[one] {
+			continue
+		}
+		delete(left, one)
+		b = append(comma(b), element...)
+	}
+	for _, one := range list {
+		if !left[one] {
+			continue
+		}
+		delete(left, one)
+		model := modelUser
+		if one.kind == carillon.KindContact {
+			model = modelContact
+		}
+		b = append(comma(b), `{"_association_id":`...)
+		b = strconv.AppendInt(b, dialect.StableNumber("association", s.id, model, one.number), 10)
+		b = append(b, `,"id":`...)
+		b = append(b, one.number...)
+		b = append(b, `,"_model":"`...)
+		b = append(b, model...)
+		b = append(b, `"}`...)
+	}
 	return append(b, ']')
 }}
+
+// attendee is one who attends an appointment.
+type attendee struct {
+	kind   carillon.Kind
+	number string
+}
+
+// attendeeIn is who an element of the vendor's list is.
+func attendeeIn(element []byte) attendee {
+	return attendee{kindOf(textOf(dialect.Member(element, "_model"))), string(numberIn(element))}
+}
+
+// attendees are those that the house knows and the vendor can number: users, then contacts.
+func (s *side) attendees() []attendee {
+	var list []attendee
+	add := func(kind carillon.Kind, ids []byte) {
+		for element := range dialect.Elements(ids) {
+			if number := s.numberOf(kind, dialect.Unquote(element)); number != "" {
+				list = append(list, attendee{kind, number})
+			}
+		}
+	}
+	add(carillon.KindUser, s.members[appointmentUsers])
+	add(carillon.KindContact, s.members[appointmentContacts])
+	return list
+}
 
 var (
 	appointmentUsers    = placeOf(carillon.KindAppointment, "attendeeIds")
 	appointmentContacts = placeOf(carillon.KindAppointment, "contactIds")
 )
 
-func (s *side) appendAttendees(b, sent, ids []byte, kind carillon.Kind, model string) []byte {
-	for element := range dialect.Elements(ids) {
-		number := s.numberOf(kind, dialect.Unquote(element))
-		if number == "" {
-			continue
-		}
-		b = append(comma(b), `{"_association_id":`...)
-		b = s.appendAssociationID(b, sent, "id", number, model)
-		b = append(b, `,"id":`...)
-		b = append(b, number...)
-		b = append(b, `,"_model":"`...)
-		b = append(b, model...)
-		b = append(b, `"}`...)
-	}
-	return b
-}
-
-// appendAssociationID writes the number of a pair of records: the vendor's if it sent the pair, else one made of both.
-func (s *side) appendAssociationID(b, sent []byte, member, number, model string) []byte {
-	for element := range dialect.Elements(sent) {
-		if string(dialect.Member(element, member)) != number || model != "" && dialect.Unquote(dialect.Member(element, "_model")) != model {
-			continue
-		}
-		if id := dialect.Member(element, "_association_id"); id != nil {
-			return append(b, id...)
-		}
-	}
-	return strconv.AppendInt(b, dialect.StableNumber("association", s.id, model, number), 10)
-}
-
 // taskUsers are the collaborators of a task, {"_association_id", "user_id"} each: who it is assigned to, and whoever the vendor sent.
-var taskUsers = related{append: func(s *side, _ *association, b, sent []byte) []byte {
+var taskUsers = related{list: true, read: keepAssociation, append: func(s *side, _ *association, b, sent []byte) []byte {
 	number := s.numberOf(carillon.KindUser, s.refersTo("assignedUserId"))
 	b = append(b, '[')
 	if number != "" {
 		b = append(b, `{"_association_id":`...)
-		b = s.appendAssociationID(b, sent, "user_id", number, "")
+		b = s.appendAssociationID(b, sent, number)
 		b = append(b, `,"user_id":`...)
 		b = append(b, number...)
 		b = append(b, '}')
 	}
 	return appendOthers(b, sent, "user_id", number)
 }}
+
+// appendAssociationID writes the number of the pair of a task and a user: the vendor's if it sent the pair, else one made of both.
+func (s *side) appendAssociationID(b, sent []byte, number string) []byte {
+	for element := range dialect.Elements(sent) {
+		if string(dialect.Member(element, "user_id")) != number {
+			continue
+		}
+		if id := dialect.Member(element, "_association_id"); id != nil {
+			return append(b, id...)
+		}
+	}
+	return strconv.AppendInt(b, dialect.StableNumber("association", s.id, "", number), 10)
+}

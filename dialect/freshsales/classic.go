@@ -2,6 +2,7 @@ package freshsales
 
 import (
 	"slices"
+	"strings"
 
 	"carillon"
 	"carillon/dialect"
@@ -17,6 +18,7 @@ var classicNames = []struct{ object, field, classic string }{
 	{"contact", "name", "display_name"},
 	{"contact", "emails", "email"},
 	{"contact", "sales_account_ids", "sales_account_id"},
+	{"actor", "name", "display_name"}, // of users
 }
 
 func classicName(object, field string) string {
@@ -58,6 +60,28 @@ var classicLists = []struct{ association, list string }{
 	{"task_type", "task_types"},
 	{"appointment_attendees", "appointment_attendees"},
 	{"task_users", "task_users"},
+}
+
+// classicUsers is the list that has all users.
+const classicUsers = "users"
+
+// lists are the names under which Classic may have an association: its list, in the plural or, as it also occurs, named like the
+// association or its number.
+func (a *association) lists() []string {
+	var names []string
+	for _, l := range classicLists {
+		if l.association == a.name && l.list != classicUsers {
+			names = append(names, l.list)
+		}
+	}
+	if isPerson(a.name) {
+		return names
+	}
+	names = append(names, a.name)
+	if number, ok := strings.CutSuffix(a.value.field, "_id"); ok && number != a.name {
+		names = append(names, number)
+	}
+	return names
 }
 
 // classicUser is a user in the list of users.
@@ -111,11 +135,17 @@ func (s *side) appendClassicLists(b []byte) []byte {
 		}
 		b = append(b, ']')
 	}
+	for name, value := range dialect.Members(s.unrelated) {
+		if _, known := s.object.related[dialect.Unquote(name)]; !known && value[0] == '[' && !slices.Contains(done, dialect.Unquote(name)) {
+			b = append(append(comma(b), name...), ':')
+			b = append(b, value...)
+		}
+	}
 	return b
 }
 
 func (s *side) appendClassicList(b []byte, list string) []byte {
-	if list == "users" {
+	if list == classicUsers {
 		return s.appendClassicUsers(b)
 	}
 	for _, l := range classicLists {
@@ -142,21 +172,25 @@ func (s *side) appendClassicList(b []byte, list string) []byte {
 
 // appendClassicUsers writes each user once, whatever they are to the record.
 func (s *side) appendClassicUsers(b []byte) []byte {
-	var ids []string
+	var numbers []string
 	for i := range s.object.associations {
 		var id string
 		switch a := &s.object.associations[i]; {
 		case a.name == "owner":
 			id = s.refersTo(a.value.member)
-		case a.name == "creator" && s.creator != nil:
-			id = s.creator.ID
-		case a.name == "updater" && s.updater != nil:
-			id = s.updater.ID
+		case a.name == "creator":
+			id = s.creatorID()
+		case a.name == "updater":
+			id = s.updaterID()
 		}
-		if id == "" || slices.Contains(ids, id) || s.record(carillon.KindUser, id) == nil {
+		if s.record(carillon.KindUser, id) == nil {
 			continue
 		}
-		ids = append(ids, id)
+		number := s.numberOf(carillon.KindUser, id)
+		if slices.Contains(numbers, number) {
+			continue
+		}
+		numbers = append(numbers, number)
 		b = s.appendRecord(comma(b), classicUser, id)
 	}
 	return b

@@ -71,10 +71,10 @@ var contact = newObject(carillon.KindContact, "contact", "onContactCreate", "onC
 	},
 	[]association{
 		{"owner", userOf("ownerId")},
-		{"source", ownObject},
+		{"source", ownOf("lead_source_id")},
 		{"contact_status", choiceOf("contact_status_id")},
-		{"campaign", ownObject},
-		{"territory", ownObject},
+		{"campaign", ownOf("campaign_id")},
+		{"territory", ownOf("territory_id")},
 		{"updater", updaterOf},
 		{"team_users", ownList},
 		{"sales_accounts", accountsOf("accountId")},

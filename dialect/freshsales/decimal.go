@@ -12,7 +12,7 @@ import (
 // The vendor writes wrapped decimals as texts with at least one decimal ("123.0"), and as numbers in model_changes (123).
 
 func decimal(member, absent string) value {
-	return value{member: member, absent: absent, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+	return value{member: member, read: readDecimal, absent: absent, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 		if v := s.house(f); v != nil {
 			return appendDecimal(b, v)
 		}
@@ -22,17 +22,18 @@ func decimal(member, absent string) value {
 
 // baseAmount is a deal's amount in the currency of the vendor's account: what the vendor sent, or else the amount itself: the house
 // has no rates.
-var baseAmount = value{member: "amount", absent: `"0.0"`, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+var baseAmount = value{member: "amount", read: readBaseAmount, absent: `"0.0"`, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 	if v := s.house(f); v != nil && len(sent) == 0 {
 		return appendDecimal(b, v)
 	}
 	return otherwise(f, b, sent)
 }}
 
-// expectedValue is a deal's amount times its probability in percent.
-var expectedValue = value{member: "amount", absent: `"0.0"`, derived: true, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+// expectedValue is a deal's amount times its probability in percent; or what the vendor sent, as long as a vendor made the deal
+// what it is.
+var expectedValue = value{member: "amount", read: keep, absent: `"0.0"`, derived: true, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 	amount, probability := s.house(f), s.members[dealProbability]
-	if amount == nil {
+	if amount == nil || s.holds(sent) {
 		return otherwise(f, b, sent)
 	}
 	if product, ok := percent(string(amount), string(probability)); ok {

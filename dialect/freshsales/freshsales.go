@@ -12,10 +12,16 @@ import (
 // Name is the dialect's word in subscriptions and URLs.
 const Name = "freshsales"
 
+// defaultPrefix begins the ids of records from connections that do not name a prefix.
+const defaultPrefix = Name + "_"
+
 // Dialect is Freshsales' language. Make it with New; it is safe for concurrent use.
 type Dialect struct{}
 
-var _ dialect.Associating = (*Dialect)(nil)
+var (
+	_ dialect.Associating     = (*Dialect)(nil)
+	_ dialect.DefaultIDPrefix = (*Dialect)(nil)
+)
 
 // New makes the dialect.
 func New() *Dialect { return &Dialect{} }
@@ -26,7 +32,7 @@ func (d *Dialect) Name() string { return Name }
 // Events names a change of one of the six kinds that the vendor tells of. A deletion is told as an update.
 func (d *Dialect) Events(c *carillon.Change) []string {
 	o := objects[c.Kind]
-	if o == nil {
+	if o == nil || !c.Concerns(Name) {
 		return nil
 	}
 	return o.events(c.Op)

@@ -367,20 +367,25 @@ func TestWhatTheHouseSaysIsPutWhereFreshsalesHasIt(t *testing.T) {
 
 func TestWhatFreshsalesSentComesBack(t *testing.T) {
 	for name, c := range map[string]struct{ state, extra, want, not string }{
-		"an id beyond 2^53 stays exact":            {`{}`, `{"id":1270375514142703601,"mcr_id":1275857082467778699}`, `"id":1270375514142703601`, ""},
-		"also of the customer record":              {`{}`, `{"mcr_id":1275857082467778699}`, `"mcr_id":1275857082467778699`, ""},
-		"fields that the catalogue lacks":          {`{}`, `{"lifecycle_stage_id":{"label":"Lifecycle stage","type":"dropdown","value":7}}`, `"lifecycle_stage_id":{"label":"Lifecycle stage","type":"dropdown","value":7}`, ""},
-		"associations that the catalogue lacks":    {`{}`, `{"associations":{"lifecycle_stage":{"id":7}}}`, `"lifecycle_stage":{"id":7}`, ""},
-		"fields that only the page lists":          {`{"name":"d","stage":"New"}`, `{"job_title":"Smith"}`, `"job_title":"Smith"`, ""},
-		"a stage that the house still says":        {`{"stage":"New"}`, `{"associations":{"deal_stage":{"id":1061,"name":"New","position":1}}}`, `"deal_stage_id":{"label":"Deal stage","type":"dropdown","value":1061}`, ""},
-		"but not one that it has changed":          {`{"stage":"Won"}`, `{"associations":{"deal_stage":{"id":1061,"name":"New","position":1}}}`, `"name":"Won"`, `1061`},
-		"a base amount of its own":                 {`{"amount":1}`, `{"base_currency_amount":"83.2"}`, `"label":"Deal value in Base Currency","type":"decimal","value":"83.2"`, ""},
-		"a creator of its own":                     {`{}`, `{"creator_id":77}`, `"creator_id":{"label":"Created by","type":"dropdown","value":77}`, ""},
-		"a custom field's type and column":         {`{"customFields":{"cf_n":["12"]}}`, `{"custom_fields":[{"name":"cf_n","label":"N","column":"cf_int01","type":"number","value":null}]}`, `{"name":"cf_n","label":"N","column":"cf_int01","type":"number","value":12}`, ""},
-		"a custom field that no text can say":      {`{}`, `{"custom_fields":[{"name":"cf_u","type":"auto_complete","value":{"id":1,"model":"user"}}]}`, `"custom_fields":[{"name":"cf_u","type":"auto_complete","value":{"id":1,"model":"user"}}]`, ""},
-		"a checkbox":                               {`{"customFields":{"c":["true"]}}`, `{"custom_fields":[{"name":"cf_c","type":"checkbox"}]}`, `"type":"checkbox","value":true`, ""},
-		"a checkbox with nonsense, as text":        {`{"customFields":{"c":["1e"]}}`, `{"custom_fields":[{"name":"cf_c","type":"number"}]}`, `"type":"number","value":"1e"`, ""},
-		"the time that the vendor says it created": {`{"createdAt":"2025-01-01T00:00:00.000Z"}`, `{"created_at":"2019-02-04T15:55:03+05:30"}`, `"created_at":{"label":"Created at","type":"date_time","value":"2019-02-04T15:55:03+05:30"}`, ""},
+		"an id beyond 2^53 stays exact":             {`{}`, `{"id":1270375514142703601,"mcr_id":1275857082467778699}`, `"id":1270375514142703601`, ""},
+		"also of the customer record":               {`{}`, `{"mcr_id":1275857082467778699}`, `"mcr_id":1275857082467778699`, ""},
+		"fields that the catalogue lacks":           {`{}`, `{"lifecycle_stage_id":{"label":"Lifecycle stage","type":"dropdown","value":7}}`, `"lifecycle_stage_id":{"label":"Lifecycle stage","type":"dropdown","value":7}`, ""},
+		"associations that the catalogue lacks":     {`{}`, `{"associations":{"lifecycle_stage":{"id":7}}}`, `"lifecycle_stage":{"id":7}`, ""},
+		"fields that only the page lists":           {`{"name":"d","stage":"New"}`, `{"job_title":"Smith"}`, `"job_title":"Smith"`, ""},
+		"a stage that the house still says":         {`{"stage":"New"}`, `{"associations":{"deal_stage":{"id":1061,"name":"New","position":1}}}`, `"deal_stage_id":{"label":"Deal stage","type":"dropdown","value":1061}`, ""},
+		"but not one that it has changed":           {`{"stage":"Won"}`, `{"associations":{"deal_stage":{"id":1061,"name":"New","position":1}}}`, `"name":"Won"`, `1061`},
+		"a base amount of its own":                  {`{"amount":1}`, `{"base_currency_amount":"83.2"}`, `"label":"Deal value in Base Currency","type":"decimal","value":"83.2"`, ""},
+		"a creator of its own":                      {`{}`, `{"creator_id":77}`, `"creator_id":{"label":"Created by","type":"dropdown","value":77}`, ""},
+		"a custom field's type and column":          {`{"customFields":{"cf_n":["12"]}}`, `{"custom_fields":[{"name":"cf_n","label":"N","column":"cf_int01","type":"number","value":null}]}`, `{"name":"cf_n","label":"N","column":"cf_int01","type":"number","value":12}`, ""},
+		"a custom field that no text can say":       {`{}`, `{"custom_fields":[{"name":"cf_u","type":"auto_complete","value":{"id":1,"model":"user"}}]}`, `"custom_fields":[{"name":"cf_u","label":"U","column":null,"type":"auto_complete","value":{"id":1,"model":"user"}}]`, ""},
+		"what goes with a custom field's value":     {`{"customFields":{"d":["Red"]}}`, `{"custom_fields":[{"name":"cf_d","label":"D","column":"cf_int01","type":"dropdown","value":"Red","choice_id":7}]}`, `"type":"dropdown","value":"Red","choice_id":7}`, ""},
+		"but not with another value":                {`{"customFields":{"d":["Blue"]}}`, `{"custom_fields":[{"name":"cf_d","label":"D","column":"cf_int01","type":"dropdown","value":"Red","choice_id":7}]}`, `"type":"dropdown","value":"Blue"}`, "choice_id"},
+		"nor a value that the house has struck out": {`{}`, `{"custom_fields":[{"name":"cf_d","label":"D","column":"cf_int01","type":"dropdown","value":"Red","choice_id":7}]}`, `"type":"dropdown","value":null}`, "Red"},
+		"nor a choice":                              {`{}`, `{"associations":{"deal_stage":{"id":1061,"name":"New"}}}`, `"deal_stage":null`, `1061`},
+		"a choice that came without a name":         {`{"stage":"1061"}`, `{"deal_stage_id":1061}`, `"deal_stage_id":{"label":"Deal stage","type":"dropdown","value":1061}`, ""},
+		"a checkbox":                                {`{"customFields":{"c":["true"]}}`, `{"custom_fields":[{"name":"cf_c","type":"checkbox"}]}`, `"type":"checkbox","value":true`, ""},
+		"a checkbox with nonsense, as text":         {`{"customFields":{"c":["1e"]}}`, `{"custom_fields":[{"name":"cf_c","type":"number"}]}`, `"type":"number","value":"1e"`, ""},
+		"the time that the vendor says it created":  {`{"createdAt":"2025-01-01T00:00:00.000Z"}`, `{"created_at":"2019-02-04T15:55:03+05:30"}`, `"created_at":{"label":"Created at","type":"date_time","value":"2019-02-04T15:55:03+05:30"}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kind := carillon.KindDeal
@@ -403,7 +408,7 @@ func TestEmailsOfTheVendorStayAsLongAsTheHousesIsAmongThem(t *testing.T) {
 		"a@example.com": two,
 		"b@example.com": two,
 		"c@example.com": `[{"email":"c@example.com","is_primary":true}]`,
-		"":              two,
+		"":              `[]`,
 	} {
 		c := change(carillon.KindContact, "", `{"firstName":"A","lastName":"B","email":"`+email+`"}`)
 		c.Extra = []byte(`{"freshsales":{"emails":` + two + `}}`)

@@ -258,7 +258,7 @@ func (s *sample) change(t testing.TB, seq int64) (*carillon.Change, memory) {
 		t.Fatal(err)
 	}
 	c := &carillon.Change{
-		Org: "dev", Seq: seq, Number: 1, Version: 1, Ref: s.ref, Op: carillon.OpCreated, Lane: "acc_1", Origin: "connection:con_1",
+		Org: "dev", Seq: seq, Number: 1, Version: 1, Ref: s.ref, Op: carillon.OpCreated, Lane: "acc_1", Origin: "connection:freshsales:con_1",
 		Time: time.UnixMilli(int64(seconds * 1000)).UTC(), Actor: carillon.Actor{ID: s.actor, Type: "AGENT"},
 		After: []byte(s.after), Extra: text,
 	}

@@ -38,6 +38,7 @@ type object struct {
 
 	fields       []slot
 	places       map[string]int // of fields, by name
+	classic      map[string]int // likewise, by the names that Classic has otherwise
 	associations []association
 	related      map[string]int // places of associations, by name
 
@@ -50,6 +51,7 @@ type slot struct {
 	// place of the house's member in the kind's field table, −1 if the value has none; part is a member of that member.
 	place int
 	part  string
+	sort  carillon.FieldType // of the member
 	// bare and classic are the name as JSON in either form, colon included; before and after stand around the suite's value.
 	bare, classic string
 	before, after string
@@ -66,11 +68,14 @@ func (f *slot) called(classic bool) string {
 func newObject(kind carillon.Kind, name, create, update string, fields []field, associations []association) *object {
 	o := &object{
 		kind: kind, name: name, create: create, update: update,
-		places: make(map[string]int, len(fields)), associations: associations, related: make(map[string]int, len(associations)),
+		places: make(map[string]int, len(fields)), classic: make(map[string]int), associations: associations, related: make(map[string]int, len(associations)),
 		onCreate: []string{create}, onUpdate: []string{update},
 	}
 	for i, f := range fields {
 		o.places[f.name] = i
+		if called := classicName(name, f.name); called != f.name {
+			o.classic[called] = i
+		}
 		o.fields = append(o.fields, newSlot(kind, name, f))
 	}
 	for i := range associations {
@@ -87,7 +92,10 @@ func newSlot(kind carillon.Kind, object string, f field) slot {
 	if f.value.member != "" {
 		var member string
 		member, s.part, _ = strings.Cut(f.value.member, ".")
-		s.place = placeOf(kind, member)
+		s.place, s.sort = placeOf(kind, member), carillon.TypeString
+		if s.part == "" {
+			s.sort = carillon.Fields(kind)[s.place].Type
+		}
 	}
 	s.bare = quoted(f.name) + ":"
 	s.before = s.bare
@@ -97,6 +105,16 @@ func newSlot(kind carillon.Kind, object string, f field) slot {
 	}
 	s.classic = quoted(classicName(object, f.name)) + ":"
 	return s
+}
+
+// fieldOf is the first field that the house's member at a place comes from.
+func (o *object) fieldOf(place int) string {
+	for i := range o.fields {
+		if o.fields[i].place == place {
+			return o.fields[i].name
+		}
+	}
+	return carillon.Fields(o.kind)[place].Name
 }
 
 // placeOf finds a member that must be in the kind's field table.

@@ -56,8 +56,8 @@ var salesAccount = newObject(carillon.KindAccount, "sales_account", "onSalesAcco
 	},
 	[]association{
 		{"creator", creatorOf},
-		{"territory", ownObject},
-		{"business_type", ownObject},
+		{"territory", ownOf("territory_id")},
+		{"business_type", ownOf("business_type_id")},
 		{"parent_sales_account", accountOf("parentAccountId")},
 		{"owner", userOf("ownerId")},
 		{"updater", updaterOf},

@@ -2,7 +2,6 @@ package freshsales
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"carillon"
@@ -76,22 +75,28 @@ func (s *side) association(name string) []byte {
 }
 
 // recordSide is a related record as of the change. What the vendor sent of it that the table lacks belongs to events of its own.
-func (t *telling) recordSide(o *object, r *carillon.Record) *side {
+func (t *telling) recordSide(o *object, k *known) *side {
+	r := k.record
 	s := newSide(t, o, r.Data, r.Extra)
 	s.id, s.number, s.strangers = r.ID, r.Number, nil
+	if place, ok := o.places["updated_at"]; ok && s.sent[place] != nil {
+		s.received = t.received(k)
+	}
 	return s
 }
+
+// holds reports whether what the vendor sent is still so: the vendor made the record what it is, and did send it.
+func (s *side) holds(sent []byte) bool { return s.received && len(sent) > 0 }
 
 // sides are the record before the change (nil if it was created) and after it; one that was deleted is told as it was.
 func (t *telling) sides() (before, after *side) {
 	c := t.change
-	received := func(c *carillon.Change) bool { return strings.HasPrefix(c.Origin, "connection:") }
 	state := c.After
 	if c.Op == carillon.OpDeleted {
 		state = c.Before
 	}
 	after = newSide(t, t.object, state, c.Extra)
-	after.id, after.number, after.updater, after.received = c.ID, c.Number, t.updater, received(c)
+	after.id, after.number, after.updater, after.received = c.ID, c.Number, t.updater, c.CameFrom(Name)
 	if c.Op == carillon.OpDeleted {
 		after.deleted, after.touched, after.received = true, c.Time, false
 	}
@@ -105,7 +110,7 @@ func (t *telling) sides() (before, after *side) {
 		before.sent, before.associations = after.sent, after.associations
 	}
 	if t.previous != nil {
-		before.received = received(t.previous)
+		before.received = t.previous.CameFrom(Name)
 		if t.previous.Op != carillon.OpCreated {
 			before.updater = &t.previous.Actor
 		}

@@ -26,7 +26,7 @@ var task = newObject(carillon.KindTask, "task", "onTaskCreate", "onTaskUpdate",
 	[]association{
 		{"targetable", targetableOf},
 		{"task_type", choiceOf("task_type_id")},
-		{"outcome", ownObject},
+		{"outcome", ownOf("outcome_id")},
 		{"creator", creatorOf},
 		{"owner", userOf("assignedUserId")},
 		{"updater", updaterOf},

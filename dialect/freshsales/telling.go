@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"carillon"
 	"carillon/dialect"
@@ -33,6 +34,8 @@ type known struct {
 	// as is the object that the record was told as before, and told how: one user is often owner, creator and updater.
 	as   *object
 	told []byte
+	// received says that a vendor made the record what it is; it is asked for when it matters.
+	received, asked bool
 }
 
 // record is a record of the house as of the change; nil if there is none, or it cannot be looked up.
@@ -66,8 +69,25 @@ func (t *telling) find(kind carillon.Kind, id string) *known {
 	return k
 }
 
+// received reports whether a vendor of this dialect made a related record what it is.
+func (t *telling) received(k *known) bool {
+	if k.asked || t.err != nil {
+		return k.received
+	}
+	k.asked = true
+	next := &carillon.Change{Org: t.change.Org, Ref: k.record.Ref, Number: k.record.Number, Seq: t.change.Seq + 1}
+	last, err := t.lookup.Previous(t.ctx, next)
+	switch {
+	case err == nil:
+		k.received = last.CameFrom(Name)
+	case !carillon.IsNotFound(err):
+		t.err = fmt.Errorf("find who changed %s: %w", k.record.Ref, err)
+	}
+	return k.received
+}
+
 // numberOf is the number by which the vendor knows a record: its own if it sent one, else the record's. Of a record that
-// cannot be found it is the id if that is a number, else "".
+// cannot be found it is the number in its id; "" if there is none.
 func (t *telling) numberOf(kind carillon.Kind, id string) string {
 	if r := t.record(kind, id); r != nil {
 		if sent := dialect.Member(dialect.Member(r.Extra, Name), "id"); isNumber(string(sent)) {
@@ -75,10 +95,32 @@ func (t *telling) numberOf(kind carillon.Kind, id string) string {
 		}
 		return strconv.FormatInt(r.Number, 10)
 	}
-	if isNumber(id) {
-		return id
+	if number := strings.TrimPrefix(id, t.idPrefix()); isNumber(number) {
+		return number
 	}
 	return ""
+}
+
+// idPrefix is what the ids of records begin with that came from the vendor as the change's record did.
+func (t *telling) idPrefix() string {
+	if number := dialect.Member(dialect.Member(t.change.Extra, Name), "id"); isNumber(string(number)) {
+		if prefix, ok := strings.CutSuffix(t.change.ID, string(number)); ok {
+			return prefix
+		}
+	}
+	return defaultPrefix
+}
+
+// sentUser is the id of the user of a number that the vendor sent, bare or with its model; "" if the house does not know one.
+func (t *telling) sentUser(sent []byte, alleged *carillon.Actor) string {
+	number := string(numberIn(sent))
+	if number == "" || number == null {
+		return ""
+	}
+	if alleged != nil && t.numberOf(carillon.KindUser, alleged.ID) == number {
+		return alleged.ID
+	}
+	return t.idPrefix() + number
 }
 
 // isNumber reports whether a text is a number as ids are: of 64 bits, without sign and idle zeros.

@@ -49,12 +49,12 @@ var actor = newObject(carillon.KindUser, "actor", "", "",
 )
 
 // active is false for users whom the house calls inactive.
-var active = value{member: "status", schema: map[string]any{"type": "boolean"}, append: func(s *side, f *slot, b, _ []byte) []byte {
+var active = value{member: "status", read: readActive, schema: map[string]any{"type": "boolean"}, append: func(s *side, f *slot, b, _ []byte) []byte {
 	return strconv.AppendBool(b, !bytes.EqualFold(s.house(f), []byte(`"INACTIVE"`)))
 }}
 
 // uuid is the vendor's, or else 18 digits made of the house's id.
-var uuid = value{schema: orNull("string"), append: func(s *side, _ *slot, b, sent []byte) []byte {
+var uuid = value{read: keepUnlessNull, schema: orNull("string"), append: func(s *side, _ *slot, b, sent []byte) []byte {
 	switch {
 	case len(sent) > 0:
 		return append(b, sent...)
@@ -68,10 +68,10 @@ var uuid = value{schema: orNull("string"), append: func(s *side, _ *slot, b, sen
 }}
 
 // language is English unless the user says otherwise: so says the vendor's page.
-var language = value{member: "language", append: same, absent: `"en"`, schema: orNull("string")}
+var language = value{member: "language", append: same, read: readText, absent: `"en"`, schema: orNull("string")}
 
 // actorType tells users from everything else that makes changes.
-var actorType = value{absent: `"user"`, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+var actorType = value{read: keepUnlessAbsent, absent: `"user"`, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 	if s.id == "" {
 		return append(b, `"system"`...)
 	}
@@ -81,8 +81,8 @@ var actorType = value{absent: `"user"`, schema: orNull("string"), append: func(s
 // appendActor writes who made the change. Who is no user of the org has the id 0 and the type "system".
 func (t *telling) appendActor(b []byte) []byte {
 	a := t.change.Actor
-	if r := t.record(carillon.KindUser, a.ID); r != nil {
-		b = t.recordSide(actor, r).appendFields(append(b, '{'), true)
+	if k := t.find(carillon.KindUser, a.ID); k != nil && k.record != nil {
+		b = t.recordSide(actor, k).appendFields(append(b, '{'), true)
 		return append(b, '}')
 	}
 	name := a.Email
@@ -95,8 +95,8 @@ func (t *telling) appendActor(b []byte) []byte {
 	data := dialect.AppendString([]byte(`{"name":`), name)
 	data = dialect.AppendString(append(data, `,"email":`...), a.Email)
 	s := newSide(t, actor, append(data, '}'), nil)
-	if isNumber(a.ID) {
-		s.number, _ = strconv.ParseInt(a.ID, 10, 64)
+	if number := t.numberOf(carillon.KindUser, a.ID); number != "" {
+		s.number, _ = strconv.ParseInt(number, 10, 64) // a number: numberOf has seen to that
 		s.id = a.ID
 	}
 	b = s.appendFields(append(b, '{'), true)

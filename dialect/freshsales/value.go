@@ -15,6 +15,8 @@ type value struct {
 	// member is the house's, of the record ("firstName") or of one of its objects ("address.city"); "" if it takes none.
 	member string
 	append func(s *side, f *slot, b, sent []byte) []byte
+	// read finds the house's value in what the vendor sent, and gives what extra keeps of it; nil: nothing.
+	read func(h *hearing, f *slot, sent []byte) (keep []byte)
 	// change appends the value as model_changes has it, classic as the Classic form has it; nil: as append does.
 	change, classic func(s *side, f *slot, b, sent []byte) []byte
 	// absent is what is told if nobody says anything.
@@ -58,7 +60,7 @@ func otherwise(f *slot, b, sent []byte) []byte {
 
 // own is a value that only the vendor has.
 func own(absent string) value {
-	return value{absent: absent, append: func(_ *side, f *slot, b, sent []byte) []byte { return otherwise(f, b, sent) }}
+	return value{absent: absent, read: keepUnlessAbsent, append: func(_ *side, f *slot, b, sent []byte) []byte { return otherwise(f, b, sent) }}
 }
 
 // same appends a member of the house as it is.
@@ -70,19 +72,19 @@ func same(s *side, f *slot, b, sent []byte) []byte {
 }
 
 func text(member string) value {
-	return value{member: member, append: same, absent: null, schema: orNull("string")}
+	return value{member: member, append: same, read: readText, absent: null, schema: orNull("string")}
 }
 
 func list(member string) value {
-	return value{member: member, append: same, absent: `[]`, schema: map[string]any{"type": "array"}}
+	return value{member: member, append: same, read: readTexts, absent: `[]`, schema: map[string]any{"type": "array"}}
 }
 
 func boolean(member, absent string) value {
-	return value{member: member, append: same, absent: absent, schema: map[string]any{"type": "boolean"}}
+	return value{member: member, append: same, read: readBoolean, absent: absent, schema: map[string]any{"type": "boolean"}}
 }
 
 func number(member, absent string) value {
-	return value{member: member, append: same, absent: absent, schema: orNull("number")}
+	return value{member: member, append: same, read: readNumber, absent: absent, schema: orNull("number")}
 }
 
 // quoted turns numbers to texts: the vendor's page says so of these.
@@ -103,7 +105,7 @@ func (v value) quoted() value {
 
 // moment is a time, which the vendor writes without decimals.
 func moment(member string) value {
-	return value{member: member, absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+	return value{member: member, read: readMoment, absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 		if v := s.house(f); v != nil {
 			return appendMoment(b, v)
 		}
@@ -122,7 +124,7 @@ func appendMoment(b, quoted []byte) []byte {
 }
 
 // createdAt is when the vendor created the record, or else when the house did.
-var createdAt = value{member: "createdAt", absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+var createdAt = value{member: "createdAt", read: keep, absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 	if v := s.house(f); v != nil && len(sent) == 0 {
 		return appendMoment(b, v)
 	}
@@ -130,7 +132,7 @@ var createdAt = value{member: "createdAt", absent: null, schema: orNull("string"
 }}
 
 // updatedAt is when the vendor updated the record if a vendor did so last, else when the house did.
-var updatedAt = value{member: "updatedAt", absent: null, derived: true, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+var updatedAt = value{member: "updatedAt", read: keep, absent: null, derived: true, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 	v := s.house(f)
 	switch {
 	case !s.touched.IsZero():
@@ -144,7 +146,7 @@ var updatedAt = value{member: "updatedAt", absent: null, derived: true, schema: 
 
 // lines is an address' lines in one.
 func lines(address string) value {
-	return value{member: address, absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+	return value{member: address, read: readLines, absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 		var parts []string
 		for _, name := range [...]string{"line1", "line2", "line3", "line4"} {
 			if line := dialect.Unquote(dialect.Member(s.members[f.place], name)); line != "" {
@@ -159,7 +161,7 @@ func lines(address string) value {
 }
 
 // id is the vendor's number of the record, or else the house's.
-var id = value{unlisted: true, schema: map[string]any{"type": "integer"}, append: func(s *side, _ *slot, b, sent []byte) []byte {
+var id = value{read: readID, unlisted: true, schema: map[string]any{"type": "integer"}, append: func(s *side, _ *slot, b, sent []byte) []byte {
 	if len(sent) > 0 {
 		return append(b, sent...)
 	}
@@ -167,12 +169,12 @@ var id = value{unlisted: true, schema: map[string]any{"type": "integer"}, append
 }}
 
 // isDeleted is true in the last event of a record.
-var isDeleted = value{derived: true, schema: map[string]any{"type": "boolean"}, append: func(s *side, _ *slot, b, _ []byte) []byte {
+var isDeleted = value{read: readDeleted, derived: true, schema: map[string]any{"type": "boolean"}, append: func(s *side, _ *slot, b, _ []byte) []byte {
 	return strconv.AppendBool(b, s.deleted)
 }}
 
 // status is what the vendor says of a record's existence: active, merged or deleted. It is not the house's status.
-var status = value{absent: `"Active"`, derived: true, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+var status = value{read: keepUnlessAbsent, absent: `"Active"`, derived: true, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 	if s.deleted {
 		return append(b, `"Deleted"`...)
 	}
@@ -180,7 +182,7 @@ var status = value{absent: `"Active"`, derived: true, schema: orNull("string"), 
 }}
 
 // statusNumber is the status of a custom module's record, a number to the vendor.
-var statusNumber = value{member: "status", absent: `1`, append: func(s *side, f *slot, b, sent []byte) []byte {
+var statusNumber = value{member: "status", read: readStatusNumber, absent: `1`, append: func(s *side, f *slot, b, sent []byte) []byte {
 	if v := dialect.Unquote(s.house(f)); isNumber(v) {
 		return append(b, v...)
 	}
@@ -188,22 +190,27 @@ var statusNumber = value{member: "status", absent: `1`, append: func(s *side, f 
 }}
 
 // openOrCompleted is the status of a task: the vendor knows two.
-var openOrCompleted = value{member: "status", absent: `"Open"`, schema: map[string]any{"enum": []string{"Open", "Completed"}}, append: func(s *side, f *slot, b, _ []byte) []byte {
+var openOrCompleted = value{member: "status", read: readOpenOrCompleted, absent: `"Open"`, schema: map[string]any{"enum": []string{"Open", "Completed"}}, append: func(s *side, f *slot, b, _ []byte) []byte {
 	if bytes.EqualFold(s.house(f), []byte(`"Completed"`)) {
 		return append(b, `"Completed"`...)
 	}
 	return append(b, `"Open"`...)
 }}
 
-// fullName is a contact's, of both its names. model_changes lists those instead.
-var fullName = value{unlisted: true, schema: orNull("string"), absent: null, append: func(s *side, f *slot, b, sent []byte) []byte {
-	first, last := dialect.Unquote(s.members[contactFirstName]), dialect.Unquote(s.members[contactLastName])
-	name := strings.TrimSpace(first + " " + last)
-	if name == "" {
+// fullName is a contact's: the vendor's as long as a vendor made the contact what it is, else made of both its names.
+// model_changes lists those instead.
+var fullName = value{read: readFullName, unlisted: true, schema: orNull("string"), absent: null, append: func(s *side, f *slot, b, sent []byte) []byte {
+	name := nameOf(s.members)
+	if name == "" || s.holds(sent) {
 		return otherwise(f, b, sent)
 	}
 	return dialect.AppendString(b, name)
 }}
+
+// nameOf joins the names of a contact.
+func nameOf(members [][]byte) string {
+	return strings.TrimSpace(textOf(members[contactFirstName]) + " " + textOf(members[contactLastName]))
+}
 
 var (
 	contactFirstName = placeOf(carillon.KindContact, "firstName")
@@ -212,16 +219,22 @@ var (
 
 // emails is a contact's addresses, as the vendor sent them if the house's is still among them.
 var emails = value{
-	member: "email", absent: `[]`, schema: map[string]any{"type": "array"},
+	member: "email", read: readEmails, absent: `[]`, schema: map[string]any{"type": "array"},
 	append: func(s *side, f *slot, b, sent []byte) []byte {
 		v := s.house(f)
-		if v == nil {
-			return otherwise(f, b, sent)
-		}
+		found := false
 		for element := range dialect.Elements(sent) {
-			if says(dialect.Member(element, "email"), v) || says(dialect.Member(element, "value"), v) {
+			address := addressOf(element)
+			if v != nil && says(address, v) {
 				return append(b, sent...)
 			}
+			found = found || address != nil
+		}
+		switch {
+		case v == nil && found:
+			return append(b, `[]`...) // the house has struck it out
+		case v == nil:
+			return otherwise(f, b, sent)
 		}
 		b = append(b, `[{"email":`...)
 		b = append(b, v...)
@@ -235,35 +248,51 @@ var emails = value{
 	},
 }
 
+// addressOf is the address in an element of a list of e-mail addresses; nil if it has none.
+func addressOf(element []byte) []byte {
+	for _, address := range [...][]byte{element, dialect.Member(element, "email"), dialect.Member(element, "value")} {
+		if len(address) > len(`""`) && address[0] == '"' {
+			return address
+		}
+	}
+	return nil
+}
+
 // says reports whether two JSON strings say the same.
 func says(a, b []byte) bool {
 	return bytes.Equal(a, b) || len(a) > 0 && (bytes.IndexByte(a, '\\') >= 0 || bytes.IndexByte(b, '\\') >= 0) && dialect.Unquote(a) == dialect.Unquote(b)
 }
 
 // choice is a value that the vendor numbers and names: the number that it sent, as long as the association that it sent with
-// it has the house's text for a name, else a number made of the text.
+// it has the house's text for a name, else a number made of the text. A number that came without a name is the house's text.
 func choice(member, association string) value {
 	return value{
-		member: member, association: association, by: "name", absent: null, schema: orNull("number"),
+		member: member, read: readChoice, association: association, by: byName, absent: null, schema: orNull("number"),
 		append: func(s *side, f *slot, b, sent []byte) []byte {
 			v := s.house(f)
-			switch {
-			case v == nil:
+			if v == nil {
 				return otherwise(f, b, sent)
-			case dialect.Unquote(v) == f.value.except:
-				return append(b, null...)
 			}
 			a := s.association(f.value.association)
-			if says(dialect.Member(a, f.value.by), v) {
+			switch text := dialect.Unquote(v); {
+			case says(dialect.Member(a, f.value.by), v):
 				if n := dialect.Member(a, "id"); len(n) > 0 {
 					return append(b, n...)
 				}
 				return otherwise(f, b, sent)
+			case text == f.value.except:
+				return append(b, null...)
+			case isNumber(text) && text == string(sent):
+				return append(b, sent...)
+			default:
+				return strconv.AppendInt(b, dialect.StableNumber(f.value.association, text), 10)
 			}
-			return strconv.AppendInt(b, dialect.StableNumber(f.value.association, dialect.Unquote(v)), 10)
 		},
 	}
 }
+
+// byName is the member with the name of most choices.
+const byName = "name"
 
 // but says which text of the house stands for no choice.
 func (v value) but(except string) value { v.except = except; return v }
@@ -276,7 +305,8 @@ func user(member string) value { return record(member, carillon.KindUser) }
 
 // record is the number of another record.
 func record(member string, kind carillon.Kind) value {
-	return value{member: member, absent: null, schema: orNull("integer"), append: func(s *side, f *slot, b, sent []byte) []byte {
+	read := func(h *hearing, f *slot, sent []byte) []byte { return h.readRecord(f, sent, kind) }
+	return value{member: member, read: read, absent: null, schema: orNull("integer"), append: func(s *side, f *slot, b, sent []byte) []byte {
 		v := s.house(f)
 		if v == nil {
 			return otherwise(f, b, sent)
@@ -287,7 +317,8 @@ func record(member string, kind carillon.Kind) value {
 
 // records is the numbers of other records, of those that have one.
 func records(member string, kind carillon.Kind) value {
-	return value{member: member, absent: `[]`, schema: map[string]any{"type": "array"}, append: func(s *side, f *slot, b, sent []byte) []byte {
+	read := func(h *hearing, f *slot, sent []byte) []byte { return h.readRecords(f, sent, kind) }
+	return value{member: member, read: read, absent: `[]`, schema: map[string]any{"type": "array"}, append: func(s *side, f *slot, b, sent []byte) []byte {
 		v := s.house(f)
 		if v == nil {
 			return otherwise(f, b, sent)
@@ -304,7 +335,7 @@ func records(member string, kind carillon.Kind) value {
 
 // accountIDs is the number of a contact's account, and of whatever other accounts the vendor has for it.
 var accountIDs = value{
-	member: "accountId", absent: `[]`, schema: map[string]any{"type": "array"},
+	member: "accountId", read: readAccountIDs, absent: `[]`, schema: map[string]any{"type": "array"},
 	append: func(s *side, f *slot, b, sent []byte) []byte {
 		n := s.numberOf(carillon.KindAccount, dialect.Unquote(s.house(f)))
 		b = append(b, '[')
@@ -331,7 +362,7 @@ func appendNumber(b []byte, n string) []byte {
 
 // creator is the number of the user who created the record.
 var creator = value{
-	absent: null, unlisted: true, schema: orNull("integer"),
+	read: keepNumber, absent: null, unlisted: true, schema: orNull("integer"),
 	append: func(s *side, f *slot, b, sent []byte) []byte {
 		if len(sent) > 0 {
 			return append(b, sent...)
@@ -340,10 +371,16 @@ var creator = value{
 	},
 }
 
-// updater is the number of the user who changed the record last; null until somebody does.
+// updater is the number of the user who changed the record last; null until somebody does. A vendor that made the record what
+// it is knows best.
 var updater = value{
-	absent: null, derived: true, schema: orNull("integer"),
-	append: func(s *side, _ *slot, b, _ []byte) []byte { return appendNumber(b, s.userNumber(s.updater)) },
+	read: keepNumber, absent: null, derived: true, schema: orNull("integer"),
+	append: func(s *side, _ *slot, b, sent []byte) []byte {
+		if s.holds(sent) {
+			return append(b, sent...)
+		}
+		return appendNumber(b, s.userNumber(s.updater))
+	},
 }
 
 // withModel writes a user's number as custom modules have it: {"id", "model"}. model_changes has the bare number.
@@ -364,13 +401,13 @@ func (v value) withModel() value {
 
 // targetableID and targetableType say what a task or appointment is about: the contact or deal that the vendor sent, or else the account.
 var (
-	targetableID = value{member: "accountId", absent: null, schema: orNull("integer"), append: func(s *side, f *slot, b, sent []byte) []byte {
+	targetableID = value{member: "accountId", read: readTargetable, absent: null, schema: orNull("integer"), append: func(s *side, f *slot, b, sent []byte) []byte {
 		if len(sent) > 0 && string(sent) != null {
 			return append(b, sent...)
 		}
 		return appendNumber(b, s.numberOf(carillon.KindAccount, dialect.Unquote(s.house(f))))
 	}}
-	targetableType = value{member: "accountId", absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
+	targetableType = value{member: "accountId", read: readTargetableType, absent: null, schema: orNull("string"), append: func(s *side, f *slot, b, sent []byte) []byte {
 		switch {
 		case len(sent) > 0 && string(sent) != null:
 			return append(b, sent...)
@@ -389,10 +426,13 @@ const (
 	modelUser    = "FdMultitenant::User"
 )
 
-// age is how many days old a deal is at the change.
-var age = value{member: "createdAt", absent: `0`, unlisted: true, schema: map[string]any{"type": "integer"}, append: func(s *side, f *slot, b, sent []byte) []byte {
-	created, err := carillon.ParseTime(dialect.Unquote(s.house(f)))
+// age is how many days old a deal is at the change, by the vendor's clock if it is known.
+var age = value{member: "createdAt", read: keep, absent: `0`, unlisted: true, schema: map[string]any{"type": "integer"}, append: func(s *side, f *slot, b, sent []byte) []byte {
+	created, err := carillon.ParseTime(dialect.Unquote(s.sent[s.object.places["created_at"]]))
 	if err != nil {
+		created, err = carillon.ParseTime(dialect.Unquote(s.house(f)))
+	}
+	if err != nil || s.holds(sent) {
 		return otherwise(f, b, sent)
 	}
 	return strconv.AppendInt(b, max(0, int64(s.telling.change.Time.Sub(created).Hours()/24)), 10)
