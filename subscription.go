@@ -81,7 +81,7 @@ type Sink struct {
 	App        string   `json:"app,omitzero"`     // app
 }
 
-// Auth is how a webhook authenticates itself, beside its signature. Secret members are sealed at rest and masked when shown.
+// Auth is how a webhook authenticates itself, beside its signature, and a Kafka producer (basic only). Secret members are sealed at rest and masked when shown.
 type Auth struct {
 	Type     string `json:"type"` // basic, bearer, header
 	Username string `json:"username,omitzero"`

@@ -27,6 +27,9 @@ import (
 	"carillon/access"
 	"carillon/api"
 	"carillon/deliver"
+	"carillon/deliver/amqp"
+	"carillon/deliver/kafka"
+	"carillon/deliver/nats"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
 	"carillon/dialect/cloudevents"
@@ -34,6 +37,8 @@ import (
 	"carillon/dialect/neon"
 	"carillon/dialect/platform"
 	"carillon/dialect/smarterpay"
+	"carillon/egress"
+	"carillon/intake"
 	"carillon/ledger"
 	"carillon/store"
 	"carillon/store/sqlstore"
@@ -75,7 +80,7 @@ func prove(method, path string) {
 	proven.operations[method+" "+path] = true
 }
 
-// house is a real server: SQLite, ledger, delivery to webhooks, gate and API.
+// house is a real server: SQLite, ledger, delivery to webhooks, intake, gate and API.
 type house struct {
 	t      testing.TB
 	url    string
@@ -106,19 +111,28 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 		smarterpay.Name: smarterpay.New(),
 	}
 	sender := webhook.New(webhook.Config{AllowPrivate: true, Timeout: 5 * time.Second})
+	out := egress.New(egress.Config{AllowPrivate: true})
 	engine, err := deliver.New(deliver.Config{
-		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open}, Logger: log,
+		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{
+			carillon.SinkWebhook: sender.Open,
+			carillon.SinkAMQP:    amqp.New(amqp.Config{Gate: out}).Open,
+			carillon.SinkKafka:   kafka.New(kafka.Config{Gate: out}).Open,
+			carillon.SinkNATS:    nats.New(nats.Config{Gate: out}).Open,
+		}, Logger: log,
 	})
+	must(t, err)
+	door, err := intake.New(intake.Config{Store: archive, Ledger: book, Dialects: dialects, Logger: log})
 	must(t, err)
 	running, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = book.Run(running) })
 	work.Go(func() { _ = engine.Run(running) })
+	work.Go(func() { _ = door.Run(running) })
 	h := &house{t: t, store: archive, gate: access.New(archive, access.Options{Dev: true}), keys: map[string]string{}}
 	stopping := make(chan struct{})
 	h.stop = sync.OnceFunc(func() { close(stopping) })
 	config := api.Config{
-		Store: archive, Ledger: book, Desk: engine, Dialects: dialects, Gate: h.gate, Logger: log, Version: "test",
+		Store: archive, Ledger: book, Desk: engine, Intake: door, Dialects: dialects, Gate: h.gate, Logger: log, Version: "test",
 		Schemes: map[string]string{smarterpay.Name: "an HMAC of the body"}, Stopping: stopping,
 	}
 	for _, c := range change {
@@ -126,7 +140,10 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	}
 	handler, err := api.New(config)
 	must(t, err)
-	server := httptest.NewServer(handler)
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.Handle("/in/", door)
+	server := httptest.NewServer(mux)
 	h.url, h.client = server.URL, server.Client()
 	t.Cleanup(func() {
 		h.stop()
@@ -346,7 +363,9 @@ func (h *house) state(orgs ...string) string {
 		must(h.t, err)
 		subscriptions, err := h.store.Subscriptions(h.t.Context(), org)
 		must(h.t, err)
-		fmt.Fprintf(&b, " keys %d subscriptions %d\n", len(keys), len(subscriptions))
+		connections, err := h.store.Connections(h.t.Context(), org)
+		must(h.t, err)
+		fmt.Fprintf(&b, " keys %d subscriptions %d connections %d\n", len(keys), len(subscriptions), len(connections))
 	}
 	return b.String()
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,6 +17,7 @@ import (
 
 	"carillon"
 	"carillon/deliver"
+	"carillon/egress"
 )
 
 // Subscription is a subscription as people write and read it. The members below State are the house's: writes may
@@ -54,7 +57,7 @@ type Subscription struct {
 // Sink is where messages go. Which members it needs depends on its type.
 type Sink struct {
 	Type        carillon.SinkType `json:"type" enum:"webhook,sns,nats,amqp,kafka,app"`
-	URL         string            `json:"url,omitempty" maxLength:"2048"`
+	URL         string            `json:"url,omitempty" maxLength:"2048" doc:"a password in it is shown as ********; sent back like that it stays what it is as long as user and server do"`
 	ContentType string            `json:"contentType,omitempty" maxLength:"255"`
 	Auth        *Auth             `json:"auth,omitempty"`
 	TopicARN    string            `json:"topicArn,omitempty" maxLength:"2048"`
@@ -65,11 +68,12 @@ type Sink struct {
 	RoutingKey  string            `json:"routingKey,omitempty" maxLength:"255"`
 	Brokers     []string          `json:"brokers,omitempty" nullable:"false" maxItems:"64"`
 	Topic       string            `json:"topic,omitempty" maxLength:"255"`
+	TLS         bool              `json:"tls,omitempty" doc:"for kafka; the others' URLs say it"`
 	App         string            `json:"app,omitempty" maxLength:"128"`
 }
 
-// Auth is how a webhook authenticates itself beside its signature. Password, token and value are shown as "********";
-// sent back like that they stay what they are.
+// Auth is how a webhook authenticates itself beside its signature, and how a Kafka producer does (basic: SASL PLAIN).
+// Password, token and value are shown as "********"; sent back like that they stay what they are.
 type Auth struct {
 	Type     string `json:"type" enum:"basic,bearer,header"`
 	Username string `json:"username,omitempty" maxLength:"1024"`
@@ -157,6 +161,44 @@ func masked(secret string) string {
 	return mask
 }
 
+// maskedURL hides a URL's password, or a user name that stands alone, which is a token.
+func maskedURL(text string) string {
+	bare, user, found := egress.CutUser(text)
+	if !found {
+		return text
+	}
+	if name, _, ok := strings.Cut(user, ":"); ok {
+		return withUser(bare, name+":"+mask)
+	}
+	return withUser(bare, mask)
+}
+
+// unmaskedURL puts back what the mask in a URL stands for, if it goes to the same server as the same user: else a password
+// that may not be read could be sent to whom one likes.
+func unmaskedURL(text, old string) (unmasked string, ok bool) {
+	bare, user, _ := egress.CutUser(text)
+	name, password, both := strings.Cut(user, ":")
+	if both && password != mask || !both && user != mask {
+		return text, true
+	}
+	oldBare, oldUser, found := egress.CutUser(old)
+	oldName, _, oldBoth := strings.Cut(oldUser, ":")
+	if !found || both != oldBoth || both && name != oldName || hostOf(bare) != hostOf(oldBare) {
+		return "", false
+	}
+	return withUser(bare, oldUser), true
+}
+
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+func withUser(bare, user string) string { return strings.Replace(bare, "://", "://"+user+"@", 1) }
+
 // writable is the part of a subscription that people set, secrets of the sink included.
 func writable(s *carillon.Subscription) Subscription {
 	out := Subscription{
@@ -190,7 +232,7 @@ func shortDuration(d time.Duration) string {
 func sinkOf(s carillon.Sink) Sink {
 	out := Sink{
 		Type: s.Type, URL: s.URL, ContentType: s.ContentType, TopicARN: s.TopicARN, Region: s.Region, Endpoint: s.Endpoint,
-		Subject: s.Subject, Exchange: s.Exchange, RoutingKey: s.RoutingKey, Brokers: s.Brokers, Topic: s.Topic, App: s.App,
+		Subject: s.Subject, Exchange: s.Exchange, RoutingKey: s.RoutingKey, Brokers: s.Brokers, Topic: s.Topic, TLS: s.TLS, App: s.App,
 	}
 	if s.Auth != nil {
 		auth := Auth(*s.Auth)
@@ -202,7 +244,7 @@ func sinkOf(s carillon.Sink) Sink {
 func (s Sink) of() carillon.Sink {
 	out := carillon.Sink{
 		Type: s.Type, URL: s.URL, ContentType: s.ContentType, TopicARN: s.TopicARN, Region: s.Region, Endpoint: s.Endpoint,
-		Subject: s.Subject, Exchange: s.Exchange, RoutingKey: s.RoutingKey, Brokers: s.Brokers, Topic: s.Topic, App: s.App,
+		Subject: s.Subject, Exchange: s.Exchange, RoutingKey: s.RoutingKey, Brokers: s.Brokers, Topic: s.Topic, TLS: s.TLS, App: s.App,
 	}
 	if s.Auth != nil {
 		auth := carillon.Auth(*s.Auth)
@@ -214,6 +256,7 @@ func (s Sink) of() carillon.Sink {
 // shown is a subscription with how it fares, secrets masked.
 func shown(s *carillon.Subscription, status deliver.Status) Subscription {
 	out := writable(s)
+	out.Sink.URL = maskedURL(out.Sink.URL)
 	if out.Sink.Auth != nil {
 		out.Sink.Auth.Password = masked(out.Sink.Auth.Password)
 		out.Sink.Auth.Token = masked(out.Sink.Auth.Token)
@@ -230,18 +273,12 @@ func shown(s *carillon.Subscription, status deliver.Status) Subscription {
 	return out
 }
 
-// apply sets what people set. old is what masked secrets stand for; nil for a new subscription.
-func (in Subscription) apply(to *carillon.Subscription, old *carillon.Auth) error {
+// apply sets what people set. Masked secrets stand for those of old, which is empty for a new subscription.
+func (in Subscription) apply(to *carillon.Subscription, old carillon.Sink) error {
 	var faults []carillon.Fault
 	to.Name, to.Dialect, to.Events, to.Filter, to.Sink = in.Name, in.Dialect, in.Events, in.Filter, in.Sink.of()
 	to.Concurrency, to.RatePerSecond, to.OnGiveUp, to.Echo = in.Concurrency, in.Rate, carillon.OnGiveUp(in.OnGiveUp), in.Echo
-	to.Settings = in.Settings
-	if string(to.Settings) == "null" {
-		to.Settings = nil
-	}
-	if len(to.Settings) > 0 && to.Settings[0] != '{' {
-		faults = append(faults, carillon.Fault{Member: "/settings", Reason: "is not an object"})
-	}
+	to.Settings, faults = settingsOf(in.Settings)
 	if to.Dialect == "" {
 		to.Dialect = defaultDialect
 	}
@@ -259,24 +296,21 @@ func (in Subscription) apply(to *carillon.Subscription, old *carillon.Auth) erro
 			to.Retry.Schedule = append(to.Retry.Schedule, d)
 		}
 	}
+	if unmasked, ok := unmaskedURL(to.Sink.URL, old.URL); ok {
+		to.Sink.URL = unmasked
+	} else {
+		faults = append(faults, carillon.Fault{
+			Member: "/sink/url", Reason: "has the mask that stands for a password: write the password itself where user or server are others",
+		})
+	}
 	if auth := to.Sink.Auth; auth != nil {
-		for _, secret := range []struct {
-			name      string
-			value     *string
-			unchanged func(*carillon.Auth) string
-		}{
-			{"password", &auth.Password, func(a *carillon.Auth) string { return a.Password }},
-			{"token", &auth.Token, func(a *carillon.Auth) string { return a.Token }},
-			{"value", &auth.Value, func(a *carillon.Auth) string { return a.Value }},
-		} {
-			switch {
-			case *secret.value != mask:
-			case old == nil || secret.unchanged(old) == "":
-				faults = append(faults, carillon.Fault{Member: "/sink/auth/" + secret.name, Reason: "is the mask that stands for a secret"})
-			default:
-				*secret.value = secret.unchanged(old)
-			}
+		var kept carillon.Auth
+		if old.Auth != nil {
+			kept = *old.Auth
 		}
+		faults = append(faults, unmask("/sink/auth/password", &auth.Password, kept.Password)...)
+		faults = append(faults, unmask("/sink/auth/token", &auth.Token, kept.Token)...)
+		faults = append(faults, unmask("/sink/auth/value", &auth.Value, kept.Value)...)
 	}
 	if faults != nil {
 		return invalid("the subscription is not valid", faults...)
@@ -290,7 +324,7 @@ func (s *server) createSubscription(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	sub := &carillon.Subscription{Org: r.org(), Start: carillon.Start{Mode: carillon.StartNow}}
-	if err := in.apply(sub, nil); err != nil {
+	if err := in.apply(sub, carillon.Sink{}); err != nil {
 		return err
 	}
 	if in.Start != nil {
@@ -378,7 +412,7 @@ func (s *server) patchSubscription(w http.ResponseWriter, r *request) error {
 		return carillon.Invalid("/start", "cannot be changed; use replay")
 	}
 	changed := *sub
-	if err := in.apply(&changed, sub.Sink.Auth); err != nil {
+	if err := in.apply(&changed, sub.Sink); err != nil {
 		return err
 	}
 	if err := s.desk.Update(r.Context(), &changed); err != nil {

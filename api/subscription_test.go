@@ -98,6 +98,61 @@ func TestASubscriptionIsMadeShownChangedAndRemoved(t *testing.T) {
 	h.get(at).refusal(404, "not_found")
 }
 
+func TestAPasswordInAURLIsMasked(t *testing.T) {
+	h := open(t)
+	for name, c := range map[string]struct{ sink, url, secret, shown string }{
+		"a password": {
+			`"type":"amqp","exchange":"crm"`, "amqp://user:p4ssw0rd@127.0.0.1:1/crm", "p4ssw0rd", "amqp://user:********@127.0.0.1:1/crm",
+		},
+		"a password with colons and at signs": {
+			`"type":"amqp","exchange":"crm"`, "amqp://user:p4:ss%40w0@rd@127.0.0.1:1", "p4", "amqp://user:********@127.0.0.1:1",
+		},
+		"a token": {`"type":"nats","subject":"crm"`, "nats://t0ken@127.0.0.1:1", "t0ken", "nats://********@127.0.0.1:1"},
+		"nothing": {`"type":"nats","subject":"crm"`, "nats://127.0.0.1:1", "\x00", "nats://127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			made := h.do(http.MethodPost, "/v1/subscriptions", fmt.Sprintf(`{"sink":{%s,"url":%q}}`, c.sink, c.url)).want(201)
+			at := "/v1/subscriptions/" + made.member("id")
+			stored := func() string {
+				s, err := h.store.Subscription(t.Context(), "dev", made.member("id"))
+				must(t, err)
+				return s.Sink.URL
+			}
+			shown := h.get(at).want(200)
+			if !strings.Contains(string(shown.body), fmt.Sprintf("%q", c.shown)) {
+				t.Errorf("shown: %s, want %s", shown.body, c.shown)
+			}
+			for _, answer := range []answer{made, shown, h.get("/v1/subscriptions").want(200)} {
+				if strings.Contains(string(answer.body), c.secret) {
+					t.Errorf("a secret is shown: %s", answer.body)
+				}
+			}
+			h.do(http.MethodPatch, at, string(shown.body)).want(200)
+			if got := stored(); got != c.url {
+				t.Errorf("after sending back what was read the URL is %s, want %s", got, c.url)
+			}
+			moved := strings.Replace(c.shown, "127.0.0.1", "127.0.0.2", 1)
+			if name == "nothing" {
+				h.do(http.MethodPatch, at, fmt.Sprintf(`{"sink":{"url":%q}}`, moved)).want(200)
+				return
+			}
+			for _, elsewhere := range []string{moved, strings.Replace(c.shown, ":1", ":2", 1), strings.Replace(c.shown, "//", "//other", 1)} {
+				body := fmt.Sprintf(`{"sink":{"url":%q}}`, elsewhere)
+				if name == "a token" && strings.Contains(elsewhere, "other") {
+					continue // another token
+				}
+				if p := h.do(http.MethodPatch, at, body).refusal(422, "invalid"); !p.names("/sink/url") {
+					t.Errorf("%s: the problem does not name /sink/url: %+v", body, p)
+				}
+			}
+			if got := stored(); got != c.url {
+				t.Errorf("a mask sent elsewhere changed the URL to %s", got)
+			}
+		})
+	}
+	h.do(http.MethodPost, "/v1/subscriptions", `{"sink":{"type":"nats","subject":"x","url":"nats://u:********@127.0.0.1"}}`).refusal(422, "invalid")
+}
+
 func TestASubscriptionIsPausedResumedTestedAndReplayed(t *testing.T) {
 	h := open(t)
 	h.story()

@@ -61,6 +61,24 @@ func (g *Gate) ParseURL(text, member string, schemes ...string) (*url.URL, error
 	return u, nil
 }
 
+// CutUser takes the user, if there is one, out of a URL's authority (RFC 3986, section 3.2), by text, so that whatever else is wrong with
+// the URL is still there to be seen.
+func CutUser(text string) (bare, user string, found bool) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text, "", false
+	}
+	end := strings.IndexAny(rest, "/?#\\")
+	if end < 0 {
+		end = len(rest)
+	}
+	at := strings.LastIndexByte(rest[:end], '@')
+	if at < 0 {
+		return text, "", false
+	}
+	return scheme + "://" + rest[at+1:], rest[:at], true
+}
+
 // CheckHost gives a host, which is a name or an address without brackets, in ASCII and lower case. What it lets pass is
 // checked again, as an address, when it is dialled. It fails with carillon.CodeInvalid naming the member.
 func (g *Gate) CheckHost(host, member string) (string, error) {

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"net/url"
-	"strings"
 
 	"carillon"
 	"carillon/egress"
@@ -19,7 +18,7 @@ const urlMember = "/sink/url"
 // ParseServer reads a URL of one of the schemes, which may carry a user and a password. It fails with
 // carillon.CodeInvalid naming /sink/url. No error repeats the URL.
 func ParseServer(gate *egress.Gate, text string, schemes ...string) (Server, error) {
-	bare, user, found := cutUser(text)
+	bare, user, found := egress.CutUser(text)
 	var server Server
 	if found {
 		u, err := url.Parse("x://" + user + "@host")
@@ -48,22 +47,4 @@ func (s Server) Secrets() []string {
 		return []string{password, url.QueryEscape(password)}
 	}
 	return []string{s.User.Username()}
-}
-
-// cutUser takes the user out of a URL's authority (RFC 3986, section 3.2), by text, so that whatever else is wrong with
-// the URL is still there to be seen.
-func cutUser(text string) (bare, user string, found bool) {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		return text, "", false
-	}
-	end := strings.IndexAny(rest, "/?#\\")
-	if end < 0 {
-		end = len(rest)
-	}
-	at := strings.LastIndexByte(rest[:end], '@')
-	if at < 0 {
-		return text, "", false
-	}
-	return scheme + "://" + rest[at+1:], rest[:at], true
 }
