@@ -71,8 +71,8 @@ func FormPayload(r Request) ([]byte, error) {
 	return []byte(form.Get("payload")), nil
 }
 
-// Difference gives the members of heard that differ from those of echo, as a JSON merge patch on native JSON: objects with
-// known members and custom fields are compared member by member, all else as a whole. It is nil if none
+// Difference gives the members of heard that differ from those of echo, as a JSON merge patch on native JSON: objects are compared
+// member by member, all else as a whole. It is nil if none
 // differ. Both are compact objects; a member absent from echo counts as null.
 func Difference(kind carillon.Kind, heard, echo []byte) []byte {
 	known := map[string][]byte{}
@@ -98,14 +98,18 @@ func Difference(kind carillon.Kind, heard, echo []byte) []byte {
 	return append(patch, '}')
 }
 
-// deep reports whether a member of a kind is an object whose members are told one by one.
+// deep reports whether a member of a kind may be an object, which a merge patch changes member by member.
 func deep(kind carillon.Kind, name string) bool {
 	n, ok := carillon.FieldNumber(kind, name)
 	if !ok {
 		return false
 	}
-	t := carillon.Fields(kind)[n].Type
-	return t == carillon.TypeObject || t == carillon.TypeCustomFields
+	switch carillon.Fields(kind)[n].Type {
+	case carillon.TypeObject, carillon.TypeCustomFields, carillon.TypeMap, carillon.TypeJSON:
+		return true
+	default:
+		return false
+	}
 }
 
 // differenceInside is a merge patch that makes heard of was.
@@ -116,10 +120,17 @@ func differenceInside(heard, was []byte) []byte {
 	}
 	patch := []byte{'{'}
 	for name, value := range Members(heard) {
-		if !same(value, before[Unquote(name)]) {
-			patch = appendMember(patch, name, value)
-		}
+		was := before[Unquote(name)]
 		delete(before, Unquote(name))
+		if same(value, was) {
+			continue
+		}
+		if value[0] == '{' && len(was) > 0 && was[0] == '{' {
+			if value = differenceInside(value, was); value == nil {
+				continue
+			}
+		}
+		patch = appendMember(patch, name, value)
 	}
 	for name, value := range Members(was) {
 		if _, left := before[Unquote(name)]; left && !same(nil, value) {
