@@ -25,6 +25,9 @@ var hostile = []string{
 	``, `]`, `{`, `"`, `nul`, `01`, `"a":1`, "\x00",
 }
 
+// vastPlaces is in how many places of one request vast values stand.
+const vastPlaces = 20
+
 // vast are hostile values that are large, too.
 var vast = []string{
 	strings.Repeat("9", 100_000),
@@ -87,7 +90,7 @@ func (s *decoderSuite) survive(t require, r dialect.Request) {
 	}
 }
 
-// examples are the requests of the fixtures, and one for each kind and op that the dialect tells.
+// examples are the requests of the fixtures, and for each kind and op the first and the last event that the dialect tells.
 func (s *decoderSuite) examples(t require) []dialect.Request {
 	t.Helper()
 	list := slices.Clone(s.Requests)
@@ -97,8 +100,10 @@ func (s *decoderSuite) examples(t require) []dialect.Request {
 		for j, op := range ops {
 			c := rapid.Custom(func(t *rapid.T) *carillon.Change { return one.change(t, op) }).Example(i*len(ops) + j)
 			for index, name := range s.Events(c) {
-				m, _ := s.tell(t, carillon.Event{Change: c, Index: index, Type: name}, nothing{})
-				list = append(list, dialect.RequestOf(&m))
+				if index == 0 || index == len(s.Events(c))-1 {
+					m, _ := s.tell(t, carillon.Event{Change: c, Index: index, Type: name}, nothing{})
+					list = append(list, dialect.RequestOf(&m))
+				}
 			}
 		}
 	}
@@ -118,11 +123,11 @@ func (s *decoderSuite) testHostile(t *testing.T) {
 			}
 			return spoilt
 		}
-		values := hostile
-		if i == 0 {
-			values = slices.Concat(hostile, vast)
-		}
-		for _, at := range valuesOf(payload) {
+		for n, at := range valuesOf(payload) {
+			values := hostile
+			if i == 0 && n < vastPlaces {
+				values = slices.Concat(hostile, vast)
+			}
 			for _, value := range values {
 				s.survive(t, with(slices.Concat(payload[:at.from], []byte(value), payload[at.to:])))
 			}
