@@ -234,9 +234,27 @@ func TestTheTicketTopicIsOfTheDefaultOrg(t *testing.T) {
 	topics := newTopics(t)
 	arn, _ := topics.add(t, "tickets")
 	t.Setenv("AWS_SNS_TICKET_TOPIC_ARN", arn)
-	_, url := startServer(t, "--default-org", "acme")
-	if list := ticketSubscriptions(t, devAPI(t, url)); len(list) != 0 {
-		t.Errorf("org dev has %+v, want it in org acme", list)
+	program, err := exec.LookPath("carillon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for org, flags := range map[string][]string{"default": {"--dev=false"}, "acme": {"--default-org", "acme"}} {
+		t.Run(org, func(t *testing.T) {
+			data := t.TempDir()
+			_, url := startServer(t, append(flags, "--data", data)...)
+			key, err := exec.Command(program, "key", "create", "--data", data, "--org", org, "--name", "test", "--right", "admin").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			api, err := client.New(url, strings.TrimSpace(string(key)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(api.HTTP.CloseIdleConnections)
+			if list := ticketSubscriptions(t, api); len(list) != 1 || list[0].Sink.TopicARN != arn {
+				t.Errorf("the org has %+v", list)
+			}
+		})
 	}
 }
 
