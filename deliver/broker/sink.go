@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"carillon"
 	"carillon/deliver"
@@ -143,7 +142,7 @@ func (s *Sink) reason(ctx context.Context, err error) error {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	return &Failure{Text: cut(strings.ToValidUTF8(text, "\uFFFD"), maxReason), Cause: err}
+	return &Failure{Text: deliver.Shorten(text, maxReason), Cause: err}
 }
 
 // Failure is why a message was not taken, in words for a person. The cause is there for errors.As, and never printed.
@@ -159,14 +158,3 @@ func (f *Failure) Error() string { return f.Text }
 
 // Unwrap gives the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
-
-// cut shortens a text to at most n bytes, between characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
