@@ -18,6 +18,9 @@ import (
 	"carillon/api"
 	"carillon/console"
 	"carillon/deliver"
+	"carillon/deliver/amqp"
+	"carillon/deliver/kafka"
+	"carillon/deliver/nats"
 	"carillon/deliver/sns"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
@@ -70,6 +73,9 @@ func sinks(f houseFlags, log *slog.Logger) (open map[carillon.SinkType]deliver.O
 	gate := egress.New(egress.Config{AllowPrivate: f.Dev || f.AllowPrivateSinks, Logger: log})
 	topics := sns.New(sns.Config{Gate: gate})
 	open = map[carillon.SinkType]deliver.OpenSink{
+		carillon.SinkAMQP:    amqp.New(amqp.Config{Gate: gate}).Open,
+		carillon.SinkKafka:   kafka.New(kafka.Config{Gate: gate}).Open,
+		carillon.SinkNATS:    nats.New(nats.Config{Gate: gate}).Open,
 		carillon.SinkSNS:     topics.Open,
 		carillon.SinkWebhook: webhooks.Open,
 	}
