@@ -433,7 +433,11 @@ func (r *request) cursor() (string, error) {
 	}
 	id, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || !carillon.ValidID(string(id)) {
-		return "", carillon.Invalid("after", "is not a cursor that a list gave as next")
+		return "", errCursor()
 	}
 	return string(id), nil
+}
+
+func errCursor() *carillon.Error {
+	return carillon.Invalid("after", "is not a cursor that a list gave as next")
 }

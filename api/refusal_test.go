@@ -136,6 +136,33 @@ func TestBadInputIsRefusedByNameAndWritesNothing(t *testing.T) {
 		{"no such subscription", "GET", "/v1/subscriptions/sub_9", ``, nil, 404, "not_found", "-"},
 		{"no such subscription paused", "POST", "/v1/subscriptions/sub_9/pause", ``, nil, 404, "not_found", "-"},
 		{"no such subscription's dead letters", "GET", "/v1/subscriptions/sub_9/dead-letters", ``, nil, 404, "not_found", "-"},
+		{"a connection without a dialect", "POST", "/v1/connections", `{"verify":{"type":"none"}}`, nil, 422, "invalid", "/dialect"},
+		{"a connection of no dialect", "POST", "/v1/connections", `{"dialect":"klingon","verify":{"type":"none"}}`, nil, 422, "invalid", "/dialect"},
+		{"a connection that verifies nothing", "POST", "/v1/connections", `{"dialect":"neon"}`, nil, 422, "invalid", "/verify"},
+		{"a verification without a type", "POST", "/v1/connections", `{"dialect":"neon","verify":{}}`, nil, 422, "invalid", "/verify/type"},
+		{"a verification of no type", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"oath"}}`, nil, 422, "invalid", "/verify/type"},
+		{"a verification with an unknown member", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"none","colour":1}}`, nil, 422, "invalid", "/verify/colour"},
+		{"a secret where none is used", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"none","secret":"s"}}`, nil, 422, "invalid", "/verify/secret"},
+		{"a standard secret that is none", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"standard","secret":"swordfish"}}`, nil, 422, "invalid", "/verify/secret"},
+		{"a SmarterPay connection without its key", "POST", "/v1/connections", `{"dialect":"smarterpay","verify":{"type":"smarterpay"}}`, nil, 422, "invalid", "/verify/secret"},
+		{"basic without a password", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"basic","username":"u"}}`, nil, 422, "invalid", "/verify/password"},
+		{"a header without a value", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"header","name":"X-Key"}}`, nil, 422, "invalid", "/verify/value"},
+		{"a header that cannot be", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"header","name":"X Key","value":"v"}}`, nil, 422, "invalid", "/verify/name"},
+		{"a parameter without a name", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"parameter","value":"v"}}`, nil, 422, "invalid", "/verify/name"},
+		{"a topic that is none", "POST", "/v1/connections", `{"dialect":"platform","verify":{"type":"sns","topicArn":"arn:aws:sqs:x"}}`, nil, 422, "invalid", "/verify/topicArn"},
+		{"a mask for a secret of a connection", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"header","name":"X-Key","value":"********"}}`, nil, 422, "invalid", "/verify/value"},
+		{"an id prefix that cannot begin ids", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"none"},"idPrefix":"a/b"}`, nil, 422, "invalid", "/idPrefix"},
+		{"a wait that is too long", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"none"},"orderWaitMs":600001}`, nil, 422, "invalid", "/orderWaitMs"},
+		{"a connection's settings that are no object", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"none"},"settings":"x"}`, nil, 422, "invalid", "/settings"},
+		{"a connection's settings that the dialect lacks", "POST", "/v1/connections", `{"dialect":"neon","verify":{"type":"none"},"settings":{"colour":1}}`, nil, 422, "invalid", "/settings/colour"},
+		{"no such connection", "GET", "/v1/connections/conn_9", ``, nil, 404, "not_found", "-"},
+		{"no such connection changed", "PATCH", "/v1/connections/conn_9", `{"name":"x"}`, nil, 404, "not_found", "-"},
+		{"no such connection removed", "DELETE", "/v1/connections/conn_9", ``, nil, 404, "not_found", "-"},
+		{"no such delivery", "GET", "/v1/inbox/inb_9", ``, nil, 404, "not_found", "-"},
+		{"no such delivery run again", "POST", "/v1/inbox/inb_9/retry", ``, nil, 404, "not_found", "-"},
+		{"a delivery's state that is none", "GET", "/v1/inbox?state=lost", ``, nil, 422, "invalid", "state"},
+		{"a connection's id that is none", "GET", "/v1/inbox?connection=a%20b", ``, nil, 422, "invalid", "connection"},
+		{"a cursor of another list", "GET", "/v1/inbox?after=YWNjXzE", ``, nil, 422, "invalid", "after"},
 		{"no such path", "GET", "/v1/nothing", ``, nil, 404, "not_found", "-"},
 		{"no such path at all", "GET", "/nothing", ``, nil, 404, "not_found", "-"},
 		{"no such schema", "GET", "/schemas/platform/nothing.json", ``, nil, 404, "not_found", "-"},
@@ -197,6 +224,8 @@ func TestAccessNeedsAKeyWithTheRight(t *testing.T) {
 		{"PUT", "/v1/accounts/acc_1", `{"name":"A"}`, "write"},
 		{"POST", "/v1/batch", "\n", "write"},
 		{"GET", "/v1/subscriptions", "", "admin"},
+		{"GET", "/v1/connections", "", "admin"},
+		{"GET", "/v1/inbox", "", "admin"},
 		{"GET", "/v1/keys", "", "admin"},
 		{"POST", "/v1/fields/account", `{"uid":"x","label":"X","type":"text"}`, "admin"},
 	} {
@@ -226,6 +255,8 @@ func TestOneOrgDoesNotSeeAnother(t *testing.T) {
 	other := with{"Authorization": "Bearer " + h.key("other", carillon.RightAdmin)}
 	sub := h.do(http.MethodPost, "/v1/subscriptions", `{"sink":{"type":"webhook","url":"https://example.com/hook"}}`).want(201).member("id")
 	key := h.do(http.MethodPost, "/v1/keys", `{"name":"k","right":"read"}`).want(201).member("id")
+	connection := h.connect(`{"dialect":"platform","verify":{"type":"none"}}`)
+	delivery := h.post(connection, "{", nil)
 	var events struct {
 		Items []struct{ EventID string }
 	}
@@ -256,10 +287,15 @@ func TestOneOrgDoesNotSeeAnother(t *testing.T) {
 		{"GET", "/v1/subscriptions/" + sub + "/attempts", ""},
 		{"GET", "/v1/subscriptions/" + sub + "/dead-letters", ""},
 		{"POST", "/v1/subscriptions/" + sub + "/dead-letters/replay", `{}`},
+		{"GET", "/v1/connections/" + connection, ""},
+		{"PATCH", "/v1/connections/" + connection, `{"name":"x"}`},
+		{"DELETE", "/v1/connections/" + connection, ""},
+		{"GET", "/v1/inbox/" + delivery, ""},
+		{"POST", "/v1/inbox/" + delivery + "/retry", ""},
 	} {
 		h.do(c.method, c.path, c.body, other).refusal(404, "not_found")
 	}
-	for _, path := range []string{"/v1/subscriptions", "/v1/notes"} {
+	for _, path := range []string{"/v1/subscriptions", "/v1/notes", "/v1/connections", "/v1/inbox", "/v1/inbox?connection=" + connection} {
 		if ids := h.pageAs(path, other).ids; len(ids) > 0 {
 			t.Errorf("%s shows %v", path, ids)
 		}

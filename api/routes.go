@@ -88,6 +88,23 @@ func (s *server) routes() []route {
 		{http.MethodPost, "/v1/subscriptions/{id}/dead-letters/replay", admin, s.replayDeadLetters, false, op("Subscriptions", "replayDeadLetters", "Try dead letters again").
 			takes(of[DeadLetterIDs](c)).answersWith(202, of[Replayed](c))},
 
+		{http.MethodGet, "/v1/connections", admin, s.listConnections, false, op("Connections", "listConnections", "Connections by id").
+			asks(afterParam, limitParam).answersWith(200, of[list[Connection]](c))},
+		{http.MethodPost, "/v1/connections", admin, s.createConnection, false, op("Connections", "createConnection", "Make a connection; only this answer has a secret that the server made").
+			takes(of[Connection](c)).answersWith(201, of[Connection](c), "Location")},
+		{http.MethodGet, "/v1/connections/{id}", admin, s.getConnection, false, op("Connections", "getConnection", "A connection").
+			answersWith(200, of[Connection](c))},
+		{http.MethodPatch, "/v1/connections/{id}", admin, s.patchConnection, false, op("Connections", "patchConnection", "Change a connection by a JSON merge patch").
+			takes(anyObject, typeMergePatch, typeJSON).answersWith(200, of[Connection](c))},
+		{http.MethodDelete, "/v1/connections/{id}", admin, s.deleteConnection, false, op("Connections", "deleteConnection", "Remove a connection with its inbox; records that came through it stay").
+			answersEmpty(204)},
+		{http.MethodGet, "/v1/inbox", admin, s.listInbox, false, op("Connections", "listInbox", "What vendors sent and what became of it, newest first").
+			asks(text("connection", "only deliveries to this connection"), inboxStateParam, afterParam, limitParam).answersWith(200, of[list[InboxItem]](c))},
+		{http.MethodGet, "/v1/inbox/{id}", admin, s.getInboxItem, false, op("Connections", "getInboxItem", "A delivery with its headers and body").
+			answersWith(200, of[InboxItem](c))},
+		{http.MethodPost, "/v1/inbox/{id}/retry", admin, s.retryInboxItem, false, op("Connections", "retryInboxItem", "Run a quarantined delivery again").
+			answersWith(202, of[InboxItem](c))},
+
 		{http.MethodGet, "/v1/keys", admin, s.listKeys, false, op("Keys", "listKeys", "The org's API keys").
 			asks(afterParam, limitParam).answersWith(200, of[list[Key]](c))},
 		{http.MethodPost, "/v1/keys", admin, s.createKey, false, op("Keys", "createKey", "Make an API key; only this answer has its secret").
@@ -155,12 +172,13 @@ func (s *server) recordRoutes(rec records, at, one string) []route {
 
 // Parameters that many routes share.
 var (
-	limitParam    = param{"limit", "items of a page: 1 to 500, 50 by default", bounded(1, maxLimit)}
-	afterParam    = text("after", "what a page gave as next")
-	dialectParam  = text("dialect", "platform by default")
-	settingsParam = text("settings", "what the dialect needs to know, as in a subscription: a JSON object")
-	typesParam    = text("types", "event types or patterns with *, divided by commas; all by default")
-	accountParam  = text("account", "only what belongs to this account")
+	limitParam      = param{"limit", "items of a page: 1 to 500, 50 by default", bounded(1, maxLimit)}
+	afterParam      = text("after", "what a page gave as next")
+	dialectParam    = text("dialect", "platform by default")
+	settingsParam   = text("settings", "what the dialect needs to know, as in a subscription: a JSON object")
+	typesParam      = text("types", "event types or patterns with *, divided by commas; all by default")
+	inboxStateParam = param{"state", "only deliveries in this state", &huma.Schema{Type: huma.TypeString, Enum: []any{"received", "applied", "duplicate", "quarantined"}}}
+	accountParam    = text("account", "only what belongs to this account")
 
 	matchHeader     = text("If-Match", `the version that must be current, as the ETag gives it ("3"), or *`)
 	noneMatchHeader = text("If-None-Match", "an ETag: 304 if it is still current")
@@ -175,6 +193,7 @@ var tagDescriptions = map[string]string{
 	"Records":       "Accounts and all that belongs to them",
 	"Fields":        "What members records have",
 	"Subscriptions": "Who is told what, where, and how that goes",
+	"Connections":   "Who sends webhooks here, and what became of them",
 	"Keys":          "Who may do what",
 }
 

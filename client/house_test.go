@@ -23,6 +23,7 @@ import (
 	"carillon/dialect"
 	"carillon/dialect/cloudevents"
 	"carillon/dialect/platform"
+	"carillon/intake"
 	"carillon/ledger"
 	"carillon/store/sqlstore"
 	"carillon/vault"
@@ -67,20 +68,30 @@ func openHouse(around func(http.Handler) http.Handler) (*house, error) {
 		cancel()
 		return nil, err
 	}
+	side, err := intake.New(intake.Config{Store: archive, Ledger: desk, Dialects: dialects, Logger: log})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
 	stopping := make(chan struct{})
-	handler, err := api.New(api.Config{
-		Store: archive, Ledger: desk, Desk: engine, Dialects: dialects, Gate: access.New(archive, access.Options{Dev: true}),
+	routes, err := api.New(api.Config{
+		Store: archive, Ledger: desk, Desk: engine, Intake: side, Dialects: dialects, Gate: access.New(archive, access.Options{Dev: true}),
 		Logger: log, Stopping: stopping,
 	})
 	if err != nil {
 		cancel()
 		return nil, err
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/", routes)
+	mux.Handle("/in/", side)
+	handler := http.Handler(mux)
 	if around != nil {
 		handler = around(handler)
 	}
 	var working errgroup.Group
 	working.Go(func() error { return desk.Run(ctx) })
+	working.Go(func() error { return side.Run(ctx) })
 	working.Go(func() error { return engine.Run(ctx) })
 	server := httptest.NewServer(handler)
 	return &house{URL: server.URL, close: func() error {

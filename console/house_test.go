@@ -23,6 +23,7 @@ import (
 	"carillon/dialect/neon"
 	"carillon/dialect/platform"
 	"carillon/dialect/smarterpay"
+	"carillon/intake"
 	"carillon/ledger"
 	"carillon/store/sqlstore"
 	"carillon/vault"
@@ -96,16 +97,19 @@ func openHouse(t *testing.T) *httptest.Server {
 		Store: archive, Dialects: tongues, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open},
 	})
 	must(err)
+	door, err := intake.New(intake.Config{Store: archive, Ledger: book, Dialects: tongues})
+	must(err)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var desks errgroup.Group
 	desks.Go(func() error { return book.Run(ctx) })
 	desks.Go(func() error { return engine.Run(ctx) })
+	desks.Go(func() error { return door.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		must(desks.Wait())
 	})
 	gate := access.New(archive, access.Options{Dev: true})
-	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
+	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Intake: door, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
 	must(err)
 	window, err := console.New(console.Config{
 		Gate: gate, Store: archive, Desk: engine, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
@@ -113,6 +117,7 @@ func openHouse(t *testing.T) *httptest.Server {
 	must(err)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", rest)
+	mux.Handle("/in/", door)
 	mux.Handle("/", window)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

@@ -13,6 +13,7 @@ import (
 	"carillon/access"
 	"carillon/api"
 	"carillon/deliver"
+	"carillon/intake"
 	"carillon/ledger"
 )
 
@@ -38,8 +39,12 @@ func (c *benchHandlerCmd) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
+	door, err := intake.New(intake.Config{Store: archive, Ledger: unused, Dialects: dialects()})
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Config{
-		Store: archive, Ledger: &forgetful{Ledger: unused}, Desk: engine, Dialects: dialects(),
+		Store: archive, Ledger: &forgetful{Ledger: unused}, Desk: engine, Intake: door, Dialects: dialects(),
 		Gate: access.New(archive, access.Options{Dev: true}), Logger: d.log,
 	})
 	if err != nil {
