@@ -1,62 +1,20 @@
 package freshsales_test
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"carillon"
 	"carillon/dialect"
-	"carillon/dialect/freshsales"
 	"carillon/ledger"
-	"carillon/store"
-	"carillon/store/sqlstore"
-	"carillon/vault"
 )
 
 // What is told of others must be what they were when the change was made, from a real log, however late it is told.
 func TestAssociationsAreAsOfTheChange(t *testing.T) {
-	dir := t.TempDir()
-	sealer, err := vault.Open(filepath.Join(dir, "secrets.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	quiet := slog.New(slog.DiscardHandler)
-	archive, err := sqlstore.OpenSQLite(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "carillon.db"), Sealer: sealer, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	desk, err := ledger.New(ledger.Config{Store: archive, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ran := make(chan error, 1)
-	go func() { ran <- desk.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ran; err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-		if err := archive.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	h := openHouse(t)
 	put := func(actor string, op ledger.Op, kind carillon.Kind, id, data string) int64 {
 		t.Helper()
-		result, err := desk.Apply(t.Context(), ledger.Entry{
-			Org: "dev", Actor: carillon.Actor{ID: actor, Type: "AGENT"}, Origin: "api",
-			Writes: []ledger.Write{{Op: op, Ref: carillon.Ref{Kind: kind, ID: id}, Data: []byte(data)}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return result.Outcomes[0].Seq
+		return h.put(actor, op, carillon.Ref{Kind: kind, ID: id}, data)
 	}
 	put("", ledger.Put, carillon.KindUser, "usr_a", `{"name":"Ann","email":"ann@example.com"}`)                                             // number 1
 	put("", ledger.Put, carillon.KindUser, "usr_b", `{"name":"Ben","email":"ben@example.com"}`)                                             // number 2
@@ -70,11 +28,6 @@ func TestAssociationsAreAsOfTheChange(t *testing.T) {
 	put("", ledger.Patch, carillon.KindAccount, "acc_1", `{"name":"The Guild"}`)
 	put("", ledger.Delete, carillon.KindUser, "usr_b", ``)
 
-	d := freshsales.New()
-	settings, err := d.CheckSettings(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		seq  int64
 		want map[string]string
@@ -94,20 +47,6 @@ func TestAssociationsAreAsOfTheChange(t *testing.T) {
 			"changes.model_changes.updater_id": `[2,1]`, "changes.model_changes.owner_id": `[2,1]`,
 		}},
 	} {
-		page, err := archive.Changes(t.Context(), "dev", store.LogQuery{After: c.seq - 1, Limit: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, err := dialect.Encode(t.Context(), d, carillon.Event{Change: page[0], Type: d.Events(page[0])[0]}, settings, store.Past{Log: archive})
-		if err != nil {
-			t.Fatal(err)
-		}
-		data := decode(t, m.Body)["data"]
-		for path, want := range c.want {
-			got, err := json.Marshal(at2(data, strings.Split(path, ".")...))
-			if err != nil || string(got) != want {
-				t.Errorf("change %d: %s is %s, want %s", c.seq, path, got, want)
-			}
-		}
+		checkMembers(t, decode(t, h.tell(c.seq, ``))["data"], c.want)
 	}
 }
