@@ -81,6 +81,20 @@ type Reader interface {
 	// Inbox lists deliveries by position.
 	Inbox(ctx context.Context, q InboxQuery) ([]*carillon.Inbound, error)
 
+	// App reads one installation with its package; org "" means whichever org has it, since the URL of external events names
+	// no org. Fails with not_found.
+	App(ctx context.Context, org, id string) (*carillon.App, error)
+	// Apps lists the installations of one org by id, without their packages; org "" means all orgs.
+	Apps(ctx context.Context, org string) ([]*carillon.App, error)
+	// Invocations lists what handlers did, by position.
+	Invocations(ctx context.Context, q InvocationQuery) ([]*carillon.Invocation, error)
+	// AppValue reads what an app keeps under a key, expired or not. Fails with not_found.
+	AppValue(ctx context.Context, org, app, key string) (*carillon.AppValue, error)
+	// AppSchedules lists those of an app by name.
+	AppSchedules(ctx context.Context, org, app string) ([]*carillon.AppSchedule, error)
+	// DueAppSchedules lists those of all orgs that are called at or before a time, the earliest first, limit at most.
+	DueAppSchedules(ctx context.Context, until time.Time, limit int) ([]*carillon.AppSchedule, error)
+
 	// KeyByHash finds an API key by the SHA-256 of its secret. Fails with not_found.
 	KeyByHash(ctx context.Context, hash [32]byte) (*carillon.Key, error)
 	Keys(ctx context.Context, org string) ([]*carillon.Key, error)
@@ -141,6 +155,22 @@ type InboxQuery struct {
 	Bodies bool
 }
 
+// InvocationQuery selects invocations of one app.
+type InvocationQuery struct {
+	Org string
+	App string
+	// Failed restricts to those that failed.
+	Failed bool
+	// After is the position of the last one seen, 0 for none; Ascending lists the oldest first instead of the newest.
+	After     int64
+	Ascending bool
+	// Limit is at least 1.
+	Limit int
+}
+
+// KeptInvocations is how many invocations are kept of an app: the newest.
+const KeptInvocations = 1000
+
 // Key of a record across orgs.
 type RecordKey struct {
 	Org string
@@ -200,6 +230,9 @@ type Expiry struct {
 	Attempts   time.Time
 	// Inbox is of deliveries that were applied, or were duplicates; others stay.
 	Inbox time.Time
+	// Invocations is of what handlers did. AppValues is of values that expire: those stay that expire later.
+	Invocations time.Time
+	AppValues   time.Time
 }
 
 // Tx is a write transaction. Reads see the transaction's own writes.
@@ -275,6 +308,30 @@ type Tx interface {
 	// SaveInbound writes what became of a delivery: all but what came (content type, header, body) and its place. It does
 	// nothing for a delivery that no longer exists.
 	SaveInbound(ctx context.Context, d *carillon.Inbound) error
+
+	// App as Reader's, for one org.
+	App(ctx context.Context, org, id string) (*carillon.App, error)
+	// PutApp inserts or replaces; a nil Package leaves the one that is stored. Fails with conflict if another org's app has the id.
+	PutApp(ctx context.Context, a *carillon.App) error
+	// DeleteApp removes it with its invocations, values and schedules. Fails with not_found.
+	DeleteApp(ctx context.Context, org, id string) error
+	// AddInvocations keeps invocations and sets their positions, each greater than that of any before. Of an app the newest
+	// KeptInvocations stay. Those of an app that does not exist are dropped.
+	AddInvocations(ctx context.Context, invocations []*carillon.Invocation) error
+	// AppValue reads inside the transaction, expired or not. Fails with not_found.
+	AppValue(ctx context.Context, org, app, key string) (*carillon.AppValue, error)
+	// PutAppValue inserts or replaces. Fails with not_found if the app does not exist.
+	PutAppValue(ctx context.Context, v *carillon.AppValue) error
+	// DeleteAppValue fails with not_found.
+	DeleteAppValue(ctx context.Context, org, app, key string) error
+	// AppSchedule reads inside the transaction. Fails with not_found.
+	AppSchedule(ctx context.Context, org, app, name string) (*carillon.AppSchedule, error)
+	// CountAppSchedules counts an app's schedules by whether they recur.
+	CountAppSchedules(ctx context.Context, org, app string) (once, recurring int, err error)
+	// PutAppSchedule inserts or replaces. Fails with not_found if the app does not exist.
+	PutAppSchedule(ctx context.Context, s *carillon.AppSchedule) error
+	// DeleteAppSchedule fails with not_found.
+	DeleteAppSchedule(ctx context.Context, org, app, name string) error
 
 	// Prune removes what has outlived its time.
 	Prune(ctx context.Context, e Expiry) error

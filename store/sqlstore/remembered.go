@@ -82,6 +82,12 @@ func (t *tx) Prune(ctx context.Context, e store.Expiry) error {
 	if _, err := t.exec(ctx, `DELETE FROM attempts WHERE at < $1`, e.Attempts.UnixNano()); err != nil {
 		return fmt.Errorf("prune attempts: %w", err)
 	}
-	_, err := t.exec(ctx, `DELETE FROM inbox WHERE received_at < $1 AND state IN ('applied', 'duplicate')`, toMillis(e.Inbox))
-	return wrap("prune deliveries", err)
+	if _, err := t.exec(ctx, `DELETE FROM inbox WHERE received_at < $1 AND state IN ('applied', 'duplicate')`, toMillis(e.Inbox)); err != nil {
+		return fmt.Errorf("prune deliveries: %w", err)
+	}
+	if _, err := t.exec(ctx, `DELETE FROM app_invocations WHERE at < $1`, toMillis(e.Invocations)); err != nil {
+		return fmt.Errorf("prune invocations: %w", err)
+	}
+	_, err := t.exec(ctx, `DELETE FROM app_values WHERE expires_at < $1`, toMillis(e.AppValues))
+	return wrap("prune values of apps", err)
 }
