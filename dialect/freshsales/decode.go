@@ -38,7 +38,7 @@ func (d *Dialect) Decode(r dialect.Request, how dialect.Reading) (dialect.Decode
 	if body[0] != '{' {
 		return dialect.Decoded{}, carillon.Invalid("", "must be an object")
 	}
-	m := &message{prefix: defaultPrefix, envelope: membersOf(body)}
+	m := &message{prefix: defaultPrefix, users: make(map[string]*hearing), mentioned: make(map[carillon.Ref]bool), envelope: membersOf(body)}
 	m.data = membersOf(m.envelope["data"])
 	if chosen, ok := how.(reading); ok {
 		m.prefix = chosen.prefix
@@ -90,6 +90,7 @@ func (m *message) statements(told dialect.Told, record *hearing) []dialect.State
 		record.readUsers()
 		return append(m.userStatements(), dialect.Statement{Sort: dialect.Gone, Ref: told.Ref})
 	}
+	m.mentioned[told.Ref] = true // a record that refers to itself is no other
 	record.readFields()
 	record.readAssociations()
 	record.fill(told.Op == carillon.OpCreated)

@@ -1,6 +1,7 @@
 package freshsales_test
 
 import (
+	_ "embed"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -30,38 +31,11 @@ func published(t testing.TB, event string) []byte {
 	return text
 }
 
-// classicContact is a message of the Classic form (platform version 2.0), with its oddities: lists in the singular, members that no table
+// classicContact is a message of the Classic form (platform version 2.0) with its oddities: lists in the singular, members that no table
 // knows, an offset, names that do not agree, a timestamp in milliseconds.
-const classicContact = `{
-	"data": {
-		"users": [
-			{"id": 3, "display_name": "Owen Owner", "email": "owen@example.com", "is_active": true, "work_number": null, "mobile_number": null},
-			{"id": 1, "display_name": "Ann Agent", "email": "ann@example.com", "is_active": false, "work_number": "+1-555-0100", "mobile_number": null}
-		],
-		"lead_source": [{"partial": true, "id": 3, "name": "Email", "position": 3}],
-		"contact_status": [{"partial": true, "id": 4, "name": "Lost", "position": 4}],
-		"campaigns": [{"partial": true, "id": 2, "name": "blog", "position": 2}],
-		"sales_accounts": [{"partial": true, "id": 1079, "name": "Guild", "avatar": null, "website": "guild.example"}],
-		"lead_reasons": [],
-		"tiers": [{"id": 1, "name": "Gold"}],
-		"contact": {
-			"id": 24, "first_name": "Jane", "last_name": "Bell", "display_name": "Jane Ringer", "avatar": null, "job_title": "Manager",
-			"city": "York", "state": "Yorkshire", "zipcode": "YO1", "country": "United Kingdom", "email": "jane@example.com", "do_not_disturb": true,
-			"has_authority": true, "time_zone": "London", "department": "Sales", "work_number": "2222222221", "mobile_number": 3333333332,
-			"address": "1 Main St\r\nRear", "last_seen": "2018-01-11T03:49:28+05:30", "lead_score": 0, "open_deals_amount": "0.0",
-			"links": {"notes": "/contacts/24/notes?include=creater"},
-			"custom_field": {"cf_text": "Flexible", "cf_none": null, "cf_number": 234, "cf_decimal": 1.50, "cf_yes": true, "cf_timings": "Monday;Friday"},
-			"created_at": "2018-01-11T03:33:28+05:30", "updated_at": "2018-01-11T03:36:03+05:30", "recent_note": "pays well",
-			"owner_id": 3, "lead_source_id": 3, "contact_status_id": 4, "updater_id": 1, "campaign_id": 2, "creater_id": 1, "sales_account_id": 1079,
-			"changes": {"department": ["Support", "Sales"], "work_number": ["2222222222", "2222222221"]}
-		}
-	},
-	"timestamp": 1496400354326,
-	"account_id": 13,
-	"domain": "sample.freshsales.com",
-	"event": "onContactUpdate",
-	"region": "US"
-}` //nolint:misspell // the vendor's spelling
+//
+//go:embed testdata/classicContactUpdate.json
+var classicContact string
 
 func fixtures(t testing.TB, product string) dialecttest.DecoderFixtures {
 	t.Helper()

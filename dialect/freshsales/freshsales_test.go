@@ -63,7 +63,7 @@ func TestEveryFieldHasTheLabelAndTypeOfTheCatalogue(t *testing.T) {
 	if err := json.Unmarshal(catalogueText, &catalogue); err != nil {
 		t.Fatal(err)
 	}
-	count := 0
+	seen := make(map[string]bool)
 	for i, s := range samples {
 		c, log := s.change(t, int64(i+1))
 		log.records = nil
@@ -76,9 +76,6 @@ func TestEveryFieldHasTheLabelAndTypeOfTheCatalogue(t *testing.T) {
 		}
 		object := data[name].(map[string]any)
 		creating := c.Op == carillon.OpCreated
-		if creating {
-			count += len(entry.Fields)
-		}
 		for _, f := range entry.Fields {
 			told, present := object[f.Name]
 			if want := creating && f.InCreateSample || !creating && f.InUpdateSample; present != want {
@@ -88,6 +85,7 @@ func TestEveryFieldHasTheLabelAndTypeOfTheCatalogue(t *testing.T) {
 			if !present {
 				continue
 			}
+			seen[name+"."+f.Name] = true
 			wrapped, isObject := told.(map[string]any)
 			if f.Kind != "wrapped" {
 				if isObject && wrapped["label"] != nil {
@@ -122,8 +120,29 @@ func TestEveryFieldHasTheLabelAndTypeOfTheCatalogue(t *testing.T) {
 			t.Errorf("%s: the actor has %v, want %v", s.event, got, sorted(catalogue.Actor))
 		}
 	}
-	if count != 209 {
-		t.Errorf("%d fields were looked at, want 209", count)
+	// What the page lists and no sample has is told of records of which the vendor has sent it.
+	rows := 0
+	for name, entry := range catalogue.Objects {
+		for _, f := range entry.Fields {
+			rows++
+			if seen[name+"."+f.Name] {
+				continue
+			}
+			if f.InCreateSample || f.InUpdateSample || f.Kind == "wrapped" {
+				t.Errorf("%s: %s was not told", name, f.Name)
+				continue
+			}
+			h := openHouse(t)
+			fields := `"id":1,"name":"N","` + f.Name + `":"as sent"`
+			told := decode(t, h.told(h.apply([]byte(event(eventOf[name], name, fields, ``))), ``))
+			if got := at2(told, "data", name, f.Name); got != "as sent" {
+				t.Errorf("%s: %s is told as %v", name, f.Name, got)
+			}
+			seen[name+"."+f.Name] = true
+		}
+	}
+	if rows != 209 || len(seen) != 209 {
+		t.Errorf("%d of %d fields were told, want 209", len(seen), rows)
 	}
 	c, log := samples[0].change(t, 1)
 	payload := decode(t, []byte(render(t, c, `{}`, log)))
@@ -131,6 +150,9 @@ func TestEveryFieldHasTheLabelAndTypeOfTheCatalogue(t *testing.T) {
 		t.Errorf("a user has %v, want %v", got, sorted(catalogue.User))
 	}
 }
+
+// eventOf are the events of objects of which the page lists a field that no sample has.
+var eventOf = map[string]string{"deal": "onDealCreate", "sales_account": "onSalesAccountCreate"}
 
 func keysOf(v any) []string {
 	m, _ := v.(map[string]any)

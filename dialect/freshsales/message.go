@@ -190,9 +190,6 @@ func (m *message) mention(kind carillon.Kind, number []byte) {
 	if m.mentioned[ref] {
 		return
 	}
-	if m.mentioned == nil {
-		m.mentioned = make(map[carillon.Ref]bool)
-	}
 	m.mentioned[ref] = true
 
 	o, name, other := partialAccount, accountName, -1
@@ -229,9 +226,6 @@ func (m *message) hearUser(value []byte, path string) {
 	h.readFields()
 	if known == nil {
 		h.whole = value
-		if m.users == nil {
-			m.users = make(map[string]*hearing)
-		}
 		h.kept[actor.places["id"]] = number
 		h.number = string(number)
 		m.users[h.number] = h
