@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -31,7 +32,8 @@ type house struct {
 	ledger *ledger.Ledger
 	engine *deliver.Engine
 	sink   *sink
-	stop   func() // stops the engine as a shutdown would
+	opens  map[carillon.SinkType]deliver.OpenSink // besides that sink, which takes webhooks
+	stop   func()                                 // stops the engine as a shutdown would
 	logger *slog.Logger
 }
 
@@ -73,14 +75,16 @@ func newHouse(t *testing.T) *house {
 // startEngine starts an engine on the store, as a process that comes up does.
 func (h *house) startEngine() {
 	h.t.Helper()
+	sinks := map[carillon.SinkType]deliver.OpenSink{
+		carillon.SinkWebhook: func(*carillon.Subscription) (deliver.Sink, error) { return h.sink, nil },
+	}
+	maps.Copy(sinks, h.opens)
 	engine, err := deliver.New(deliver.Config{
 		Store:    h.store,
 		Dialects: map[string]dialect.Dialect{"platform": platform.New(), "smarterpay": smarterpay.New()},
-		Sinks: map[carillon.SinkType]deliver.OpenSink{
-			carillon.SinkWebhook: func(*carillon.Subscription) (deliver.Sink, error) { return h.sink, nil },
-		},
-		Common: []string{"platform"},
-		Logger: h.logger, Grace: 2 * time.Second, Poll: 50 * time.Millisecond,
+		Sinks:    sinks,
+		Common:   []string{"platform"},
+		Logger:   h.logger, Grace: 2 * time.Second, Poll: 50 * time.Millisecond,
 	})
 	if err != nil {
 		h.t.Fatal(err)
