@@ -19,8 +19,8 @@ type Config struct {
 	Loading time.Duration // what an app's files do outside of handlers; default 5 s
 	Grace   time.Duration // from the request to stop until the engine's memory is taken away; default 500 ms
 
-	Memory  int // bytes of one engine; default 64 MiB
-	Depth   int // calls within calls, as the engine counts them: a call of a function is two or three; default 1000
+	Memory  int // bytes of one engine; default 64 MiB, at least 1 MiB
+	Depth   int // calls within calls, those of the language's own functions included; default 1000
 	Source  int // bytes of an app's files together; default 1 MiB
 	Payload int // bytes of a handler's argument, or of one question to the Host; default 256 KiB
 	Output  int // bytes of what an invocation tells the console; default 64 KiB
@@ -45,6 +45,7 @@ func (c Config) withDefaults() Config {
 	positive(&c.Output, 64<<10)
 	positive(&c.Answer, 256<<10)
 	positive(&c.Pending, 64)
+	c.Memory = max(c.Memory, 1<<20)
 	if c.Env == "" {
 		c.Env = "production"
 	}

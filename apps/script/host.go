@@ -143,10 +143,11 @@ func (e *engine) arguments(argc int32, argv uintptr) (args jsontext.Value, whole
 		if i > 0 {
 			args = append(args, ',')
 		}
-		if text == "" {
-			text = "null"
+		if json := asJSON(text); json != nil {
+			args = append(args, json...)
+		} else {
+			args = append(args, "null"...)
 		}
-		args = append(args, text...)
 	}
 	return append(args, ']'), true, true
 }
@@ -216,7 +217,7 @@ func (e *engine) render(_ *libc.TLS, _ uintptr, _ value, argc int32, argv uintpt
 			return e.throw(f.Message)
 		}
 		if text != "null" {
-			parts[i] = jsontext.Value(text)
+			parts[i] = asJSON(text)
 		}
 	}
 	if e.run.rendered != nil {

@@ -39,7 +39,7 @@ var hostile = []struct{ name, body, ends string }{
 	{"a proxy that loops", `new Proxy({}, { get() { for (;;) {} } }).x;`, "timeout"},
 	{"one long step over what is not there", `Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);`, "timeout"},
 	{"one long step over a sparse array", `const a = []; a.length = 2 ** 32 - 1; a.forEach(() => {});`, "timeout"},
-	{"long steps, one after another", `const s = "x".repeat(1e7); for (;;) s.indexOf("xy" + s);`, "timeout"},
+	{"long steps, one after another", `const s = "x".repeat(1e7); for (;;) s.indexOf("xy" + s);`, "timeout memory"},
 	{"long sums", `const n = 1n << 500000n; for (;;) n * n;`, "timeout"},
 	{"a sort of nonsense", `const a = Array.from({ length: 1e5 }, Math.random); for (;;) a.sort(() => Math.random() - 0.5);`, "timeout"},
 	{"waiting where nobody wakes", `new Int32Array(new SharedArrayBuffer(4)); Atomics.wait(new Int32Array(4), 0, 0);`, "threw"},
@@ -143,10 +143,10 @@ func hostileProgram(t testing.TB, c script.Config) *script.Program {
 
 // What scripts of bad will do is contained: each ends as it should and in time, and takes no more memory than is its due.
 func TestHostile(t *testing.T) {
-	c := script.Config{Time: time.Minute, Grace: 200 * time.Millisecond, Memory: 32 << 20, Functions: []string{"$db.get"}}
+	c := script.Config{Time: time.Minute, Grace: 200 * time.Millisecond, Memory: 16 << 20, Functions: []string{"$db.get"}}
 	program := hostileProgram(t, c)
 	patient := newPool(t, c)
-	c.Time = 300 * time.Millisecond
+	c.Time = 200 * time.Millisecond
 	hasty := newPool(t, c)
 	answer := host(func(context.Context, string, jsontext.Value) (jsontext.Value, error) { return jsontext.Value("1"), nil })
 	for i, h := range hostile {
@@ -186,7 +186,7 @@ func TestHostile(t *testing.T) {
 
 // Several at once do not take more than that many times the bound, and others go on meanwhile.
 func TestHostileTogether(t *testing.T) {
-	c := script.Config{Time: time.Second, Grace: 200 * time.Millisecond, Memory: 32 << 20, Engines: 8, PerKey: 3, Functions: []string{"$db.get"}}
+	c := script.Config{Time: 200 * time.Millisecond, Grace: 200 * time.Millisecond, Memory: 16 << 20, Engines: 8, PerKey: 3, Functions: []string{"$db.get"}}
 	program := hostileProgram(t, c)
 	pool := newPool(t, c)
 	peak := watchMemory(t)
@@ -220,6 +220,33 @@ func TestHostileTogether(t *testing.T) {
 	}
 	if most := int64(8 * 2 * c.Memory); runtime.GOOS == "linux" && peak() > most {
 		t.Errorf("the process took %d MiB more than before; at most %d MiB were expected", peak()>>20, most>>20)
+	}
+}
+
+// An engine keeps the variables of calls in progress outside of its memory. How many there can be is bounded otherwise.
+func TestHostileVariables(t *testing.T) {
+	const most = 4000
+	names := make([]string, most)
+	for i := range names {
+		names[i] = fmt.Sprintf("v%d", i)
+	}
+	a := newApp(t, script.Config{}, "h: function f() { var "+strings.Join(names, ", ")+"; f(); }")
+	peak := watchMemory(t)
+	r := a.invoke(t, "h", `{}`, nil)
+	if r.Failure == nil || r.Failure.Kind != script.KindStack {
+		t.Errorf("got %v", r.Failure)
+	}
+	t.Logf("%d MiB more", peak()>>20)
+	if peak() > 200<<20 {
+		t.Errorf("the process took %d MiB more than before", peak()>>20)
+	}
+}
+
+// An engine as small as can be works.
+func TestSmallestEngine(t *testing.T) {
+	a := newApp(t, script.Config{Memory: 1, Functions: []string{"$db.get"}}, `a: (args) => JSON.stringify(args).length`)
+	if r := a.invoke(t, "a", string(contactEvent(t)), nil); r.Failure != nil {
+		t.Error(r.Failure)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type mapping struct{ bytes []byte }
 
 func reserve(size int) (mapping, error) {
-	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return mapping{}, fmt.Errorf("reserve %d bytes for an engine: %w", size, err)
 	}

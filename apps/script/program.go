@@ -57,30 +57,38 @@ const maxVariables = 4096
 // Compile makes a Program of an app's files, by their paths in the app: .js and .json files; others are ignored. It runs
 // what the entry does outside of its functions, within Config.Loading. The error is Failures if it is the files' fault.
 func Compile(ctx context.Context, files map[string]string, entry string, c Config) (*Program, error) {
-	c = c.withDefaults()
 	p := &Program{entry: entry, files: map[string]file{}}
-	if err := p.compile(files, c); err != nil {
-		return nil, err
+	err := p.build(ctx, files, c.withDefaults())
+	switch {
+	case err == nil:
+		return p, nil
+	case ctx.Err() != nil: // which stopped a script that may be fine
+		return nil, fmt.Errorf("compile an app: %w", ctx.Err())
+	}
+	return nil, err
+}
+
+func (p *Program) build(ctx context.Context, files map[string]string, c Config) error {
+	if err := p.compile(ctx, files, c); err != nil {
+		return err
 	}
 	e, err := newEngine(c, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer e.close()
-	if failure := e.load(ctx, p); failure != nil {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("load an app: %w", err)
-		}
-		return nil, Failures{failure}
+	failure := e.load(ctx, p)
+	if failure == nil {
+		failure = p.learn(ctx, e)
 	}
-	if failure := p.learn(ctx, e); failure != nil {
-		return nil, Failures{failure}
+	if failure != nil {
+		return Failures{failure}
 	}
-	return p, nil
+	return nil
 }
 
 // compile reads all files, and finds those that are not what their names say.
-func (p *Program) compile(files map[string]string, c Config) error {
+func (p *Program) compile(ctx context.Context, files map[string]string, c Config) error {
 	total := 0
 	for _, text := range files {
 		total += len(text)
@@ -95,13 +103,12 @@ func (p *Program) compile(files map[string]string, c Config) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		switch path.Ext(name) {
 		case ".js":
-			code, failure, err := compileFile(wrapperHead+strings.TrimPrefix(files[name], "\ufeff")+wrapperTail, name, c)
+			code, failure, err := compileFile(ctx, wrapperHead+strings.TrimPrefix(files[name], "\ufeff")+wrapperTail, name, c)
 			if err != nil {
 				return err
 			}
 			if failure != nil {
-				failure.Line = min(failure.Line, 1+strings.Count(files[name], "\n"))
-				failures = append(failures, failure)
+				failures = append(failures, failure.within(files[name]))
 			}
 			p.files[name] = file{code: code}
 		case ".json":
@@ -116,20 +123,29 @@ func (p *Program) compile(files map[string]string, c Config) error {
 	}
 	var failure *Failure
 	var err error
-	if p.prelude, failure, err = compileFile(preludeSource, "<prelude>", c); failure != nil {
-		err = failure
+	if p.prelude, failure, err = compileFile(ctx, preludeSource, "<prelude>", c); failure != nil {
+		return Failures{failure}
 	}
 	return err
 }
 
+// within mends the place of a failure that the engine found behind a file's end, in what wraps it.
+func (f *Failure) within(text string) *Failure {
+	if last := 1 + strings.Count(text, "\n"); f.Line > last {
+		f.Message = "SyntaxError: the file ends in the middle of something"
+		f.Line, f.Column = last, 1+len([]rune(text[strings.LastIndexByte(text, '\n')+1:]))
+	}
+	return f
+}
+
 // compileFile makes bytecode of one file, in an engine of its own.
-func compileFile(text, name string, c Config) (code []byte, failure *Failure, err error) {
+func compileFile(ctx context.Context, text, name string, c Config) (code []byte, failure *Failure, err error) {
 	e, err := newEngine(c, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer e.close()
-	r := e.newRun(context.Background(), c.Loading, nil)
+	r := e.newRun(ctx, c.Loading, nil)
 	e.during(r, func() { code = e.compile(text, name) })
 	return code, r.failure, nil
 }

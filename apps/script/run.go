@@ -102,8 +102,10 @@ func (e *engine) during(r *run, work func()) (sound bool) {
 		defer close(halted)
 		e.halt(ended)
 	})
+	before := debug.SetPanicOnFault(true)
 	defer func() {
 		broken := recover()
+		debug.SetPanicOnFault(before)
 		close(ended)
 		if !stop() {
 			<-halted
@@ -112,7 +114,6 @@ func (e *engine) during(r *run, work func()) (sound bool) {
 		r.cancel()
 		sound = broken == nil && !e.halted.Load() && !e.memory.refused
 	}()
-	debug.SetPanicOnFault(true)
 	work()
 	return true // or what the deferred function finds
 }
@@ -150,11 +151,13 @@ func (e *engine) explainEnd(r *run, broken any) {
 			r.failure = &Failure{Kind: KindTimeout}
 		}
 		if f := r.failure; f.Kind == KindTimeout {
-			f.Message = fmt.Sprintf("not done within %v", r.most)
+			f.Message = fmt.Sprintf("not done within %v", r.most) + f.Message
 			if f.File == "" {
-				f.placed(e.stoppedAt)
+				r.failure = f.placed(e.stoppedAt)
 			}
 		}
+	case broken != nil && e.memory.refused: // the engine does not always see that it was refused memory
+		r.fail(&Failure{Kind: KindMemory, Message: "out of memory"})
 	case broken != nil:
 		e.config.Logger.Error("run a script", "error", broken, "stack", string(debug.Stack()))
 		r.fail(&Failure{Kind: KindEngine, Message: "the engine broke; the cause is in the log of the house"})
@@ -229,12 +232,11 @@ func (e *engine) handle(r *run, handler string, args jsontext.Value) jsontext.Va
 	}
 	event := e.parse(string(args))
 	if kindOf(event) == lib.EJS_TAG_EXCEPTION {
-		if failure := e.failure(e.takeException()); failure.Kind == KindThrew {
+		failure := e.failure(e.takeException())
+		if failure.Kind == KindThrew || failure.Kind == KindStack {
 			failure.Kind, failure.Message = KindPayload, "the payload cannot be read: "+failure.Message
-			r.fail(failure)
-		} else {
-			r.fail(failure)
 		}
+		r.fail(failure)
 		return nil
 	}
 	given := e.call(f, event)
@@ -280,7 +282,7 @@ func (e *engine) drain(r *run) {
 			e.reply(a)
 		case <-r.ctx.Done():
 			first := r.questions[slices.Min(slices.Collect(maps.Keys(r.questions)))]
-			r.fail((&Failure{Kind: KindTimeout}).placed(first.stack))
+			r.fail((&Failure{Kind: KindTimeout, Message: ": " + first.function + " has not answered"}).placed(first.stack))
 			return
 		}
 	}
@@ -314,5 +316,18 @@ func (e *engine) returned(r *run, v value) jsontext.Value {
 		r.logs.add("warn", "what the handler returned is no JSON, or too large, and was left out")
 		return nil
 	}
-	return jsontext.Value(text)
+	return asJSON(text)
+}
+
+// asJSON gives what stringify gave, nothing for undefined. Halves of characters, which JavaScript knows and the house does not,
+// are replaced.
+func asJSON(text string) jsontext.Value {
+	if text == "" {
+		return nil
+	}
+	v := jsontext.Value(text)
+	if !v.IsValid() && v.Format(jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(false)) != nil {
+		return nil
+	}
+	return v
 }
