@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -102,6 +103,19 @@ func TestSecretsAreNotOnDisk(t *testing.T) {
 		Sink: carillon.Sink{URL: "https://" + secrets[4], Auth: &carillon.Auth{Password: secrets[1], Token: secrets[2], Value: secrets[3]}},
 	}
 	if err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error { return tx.PutSubscription(ctx, sub) }); err != nil {
+		t.Fatal(err)
+	}
+	// What apps are set to, keep and are passed back is sealed as well.
+	secrets = append(secrets, "the-iparam", "the-app-token", "the-value-of-an-app", "the-data-of-a-schedule")
+	err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		a := &carillon.App{
+			Org: "one", ID: "app_1", IParams: json.RawMessage(`{"k":"` + secrets[5] + `"}`), ExternalToken: secrets[6], Package: []byte("PK"),
+		}
+		return errors.Join(tx.PutApp(ctx, a),
+			tx.PutAppValue(ctx, &carillon.AppValue{Org: "one", App: "app_1", Key: "k", Value: json.RawMessage(`{"k":"` + secrets[7] + `"}`)}),
+			tx.PutAppSchedule(ctx, &carillon.AppSchedule{Org: "one", App: "app_1", Name: "s", Data: json.RawMessage(`{"k":"` + secrets[8] + `"}`)}))
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	look := func() {

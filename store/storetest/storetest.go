@@ -54,6 +54,10 @@ func Run(t *testing.T, open Open, options ...Option) {
 		{"Connections", (*suite).connections},
 		{"Inbox", (*suite).inbox},
 		{"Heard", (*suite).heard},
+		{"Apps", (*suite).apps},
+		{"Invocations", (*suite).invocations},
+		{"AppValues", (*suite).appValues},
+		{"AppSchedules", (*suite).appSchedules},
 		{"Keys", (*suite).keys},
 		{"Fields", (*suite).fields},
 	} {
