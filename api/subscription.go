@@ -68,7 +68,7 @@ type Sink struct {
 	RoutingKey  string            `json:"routingKey,omitempty" maxLength:"255"`
 	Brokers     []string          `json:"brokers,omitempty" nullable:"false" maxItems:"64"`
 	Topic       string            `json:"topic,omitempty" maxLength:"255"`
-	TLS         bool              `json:"tls,omitempty" doc:"for kafka; the others' URLs say it"`
+	TLS         bool              `json:"tls,omitzero" doc:"for kafka; the others' URLs say it"`
 	App         string            `json:"app,omitempty" maxLength:"128"`
 }
 
