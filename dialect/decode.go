@@ -62,6 +62,8 @@ type Told struct {
 	Actor carillon.Actor
 	// Ignored says why nothing comes of it: "payment.created tells of a payment: nothing is kept of those". Otherwise empty.
 	Ignored string
+	// Err is why this event cannot be read, though others of the request can; see Decode for the codes.
+	Err error
 	// Statements are what it says of records, in the order in which they must be applied: records before those that
 	// refer to them.
 	Statements []Statement
@@ -71,13 +73,15 @@ type Told struct {
 type Statement struct {
 	Sort StatementSort
 	carillon.Ref
-	// On is the record commented on; for comments only.
+	// On is the record commented on; for comments only. Zero where the vendor does not say: a comment that the house
+	// does not know yet cannot be made then.
 	On carillon.Ref
 	// Data is native JSON (names and values as in Record.Data; ids as this house has them). Of a Whole it has every member
 	// that the vendor's format carries, null where the vendor says there is nothing; of a Mention what the
 	// vendor tells in passing. Members that the house sets (createdAt, updatedAt) may be there and count for nothing.
 	Data []byte
-	// Extra is what has no place in Data, as this dialect keeps it in the record's extra; nil leaves what is there.
+	// Extra is what has no place in Data, as this dialect keeps it in the record's extra; nil leaves what is there, JSON null
+	// forgets it. Of a Gone it is what the deletion's change carries.
 	Extra []byte
 }
 

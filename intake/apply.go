@@ -25,7 +25,7 @@ const (
 
 const (
 	groupSize        = 256 // events that one transaction may share
-	maxConfirmations = 10
+	maxConfirmations = 20 // within some six minutes (see backoff)
 	maxRaces         = 5 // how often an event is held against records that others make and delete meanwhile
 	maxKey           = 255
 )
@@ -118,12 +118,12 @@ func (w *worker) entry(ctx context.Context, e *ear, it *item, touched map[carill
 // write says what a statement asks of the ledger; nil for nothing. differs says whether that may change the record.
 func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write *ledger.Write, differs bool, err error) {
 	write = &ledger.Write{Ref: s.Ref, On: s.On, IfExists: true, Cascade: true}
+	if s.Extra != nil {
+		write.Extra = map[string][]byte{e.Dialect: s.Extra}
+	}
 	if s.Sort == dialect.Gone {
 		write.Op = ledger.Delete
 		return write, true, nil
-	}
-	if s.Extra != nil {
-		write.Extra = map[string][]byte{e.Dialect: s.Extra}
 	}
 	record, err := w.in.store.Record(ctx, e.Org, s.Ref)
 	switch {
@@ -148,7 +148,7 @@ func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write
 	// Without If-Match: what somebody else writes in this moment is newer than what the vendor said.
 	write.Op = ledger.Patch
 	write.Data = dialect.Difference(s.Kind, s.Data, echo)
-	differs = write.Data != nil || s.Extra != nil && string(s.Extra) != string(dialect.Member(record.Extra, e.Dialect))
+	differs = write.Data != nil || s.Extra != nil && string(s.Extra) != cmp.Or(string(dialect.Member(record.Extra, e.Dialect)), "null")
 	if write.Data == nil {
 		write.Data = []byte("{}")
 	}

@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime/debug"
@@ -138,7 +139,8 @@ func (w *worker) load(ctx context.Context, e *ear) (all bool, err error) {
 			}
 			done, err := w.take(ctx, e, d)
 			if err != nil {
-				return false, err
+				w.read = d.Position - 1 // it is read again
+				return false, errors.Join(err, w.save(ctx, append(settled, d)))
 			}
 			if done {
 				settled = append(settled, d)
@@ -194,6 +196,9 @@ func (w *worker) take(ctx context.Context, e *ear, d *carillon.Inbound) (done bo
 		}
 		if !known || d.Told[i].Outcome == "" {
 			d.Told[i] = event
+			if told.Err != nil {
+				d.Told[i].Outcome, d.Problem = outcomeFailed, problemOf(told.Err)
+			}
 		}
 		if d.Told[i].Outcome != "" {
 			continue

@@ -31,10 +31,11 @@ func (t *transaction) delete(e *entry, w *write, root *slot) (Outcome, error) {
 	outcome := Outcome{Record: root.record, Deleted: true}
 	for _, s := range d.ordered {
 		c := t.change(e.Org, e.Actor, cascadeOrigin, s)
+		c.Op, c.Extra = carillon.OpDeleted, s.record.Extra
 		if s == root {
 			c.Origin = e.Origin
+			c.Extra, _ = mergeExtra(s.record, w.extra)
 		}
-		c.Op, c.Extra = carillon.OpDeleted, s.record.Extra
 		t.put(s, c, nil, nil, nil, true)
 		outcome.Seq = c.Seq // root comes last
 	}

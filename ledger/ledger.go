@@ -37,7 +37,7 @@ type Write struct {
 	// If the source has said something newer, the write does nothing (Outcome.Late).
 	Heard carillon.HeardAt
 	// Extra, if not nil, merges what a vendor sent that has no canonical place: dialect name → JSON value. A difference in
-	// it is a difference of the record, and makes a change.
+	// it is a difference of the record, and makes a change. That of a Delete is what the deletion's change carries.
 	Extra map[string][]byte
 }
 

@@ -121,11 +121,9 @@ func (l *Ledger) prepareWrite(w *write, actor carillon.Actor) error {
 		return carillon.Invalid("If-Match", "must be a version: 1 or more")
 	case w.Op == Delete && w.ID == "":
 		return carillon.Invalid("id", "must be named")
-	case w.Op == Delete:
-		return nil
 	}
 	var err error
-	if w.extra, err = prepareExtra(w.Extra, l.limits); err != nil {
+	if w.extra, err = prepareExtra(w.Extra, l.limits); err != nil || w.Op == Delete {
 		return err
 	}
 	return l.prepareBody(w, actor)

@@ -382,9 +382,11 @@ func (s *decoderSuite) check(t require, r dialect.Request, decoded dialect.Decod
 		switch {
 		case told.Ignored != "" && len(told.Statements) > 0:
 			t.Errorf("%s is ignored (%s), and yet says %d things", told.Type, told.Ignored, len(told.Statements))
-		case told.Ignored == "" && len(told.Statements) == 0:
+		case told.Err != nil && (told.Ignored != "" || len(told.Statements) > 0):
+			t.Errorf("%s cannot be read (%v), and yet says something", told.Type, told.Err)
+		case told.Ignored == "" && told.Err == nil && len(told.Statements) == 0:
 			t.Errorf("%s says nothing, and yet is not ignored", told.Type)
-		case told.Ignored == "" && !slices.Contains(ops, told.Op):
+		case told.Ignored == "" && told.Err == nil && !slices.Contains(ops, told.Op):
 			t.Errorf("%s has the op %q", told.Type, told.Op)
 		}
 		for _, statement := range told.Statements {

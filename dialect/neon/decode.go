@@ -82,7 +82,7 @@ func (d *Dialect) Decode(r dialect.Request, of dialect.Reading) (dialect.Decoded
 	if told.At.IsZero() {
 		told.At = changedAt(account)
 	}
-	statement := dialect.Statement{Sort: dialect.Gone, Ref: told.Ref}
+	statement := dialect.Statement{Sort: dialect.Gone, Ref: told.Ref, Extra: account}
 	if op != carillon.OpDeleted {
 		statement.Sort = dialect.Whole
 		if statement.Data, statement.Extra, err = hearAccount(object, at, account, id); err != nil {

@@ -175,8 +175,8 @@ func (a *account) appendEnvelope(b []byte, event string) []byte {
 	b = append(b, object...)
 	b = append(b, `":{`...)
 	sent := a.sent
-	if a.change.Op == carillon.OpDeleted { // of which nothing is told but the id
-		sent = nil
+	if a.change.Op == carillon.OpDeleted && dialect.Member(sent, "deletedDateTime") == nil {
+		sent = nil // it was sent before; of that nothing is told but the id
 	}
 	b = a.appendMembers(b, table, sent)
 	b = append(b, `}},"customParameters":`...)

@@ -227,8 +227,12 @@ var modifiedAt = value{
 	schema: timeSchema,
 }
 
+// deletedAt and deletedBy are the vendor's own, if this deletion came from it.
 var deletedAt = value{
-	append: func(a *account, b, _ []byte) []byte {
+	append: func(a *account, b, sent []byte) []byte {
+		if len(sent) > 0 && a.received() {
+			return append(b, sent...)
+		}
 		b = append(b, '"')
 		b = a.settings.appendTime(b, a.change.Time)
 		return append(b, '"')
@@ -261,7 +265,12 @@ var modifiedBy = value{
 }
 
 var deletedBy = value{
-	append: func(a *account, b, _ []byte) []byte { return appendPerson(b, a.modifier) },
+	append: func(a *account, b, sent []byte) []byte {
+		if len(sent) > 0 && a.received() {
+			return append(b, sent...)
+		}
+		return appendPerson(b, a.modifier)
+	},
 	schema: textSchema,
 }
 

@@ -83,7 +83,8 @@ func (w *webhook) readObject(object []byte, at string) error {
 			return carillon.Invalid(place, "must be an object")
 		}
 		if err := w.readEvent(event, place, dialect.Member(object, "sent_at")); err != nil {
-			return err
+			// The others of the webhook, often of other accounts, do not wait for this one.
+			w.Events = append(w.Events, dialect.Told{ID: eventKey(dialect.Member(event, "event_id"), event), Err: err})
 		}
 		i++
 	}

@@ -3,6 +3,7 @@ package smarterpay_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -227,17 +228,41 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 		event(`"client":[]`):               "/events/1/client",
 		event(`"event_source":{}`):         "/events/1/event_source",
 	} {
-		_, err := smarterpay.New().Decode(post([]byte(body)), nil)
+		err := complaint(smarterpay.New().Decode(post([]byte(body)), nil))
 		e, ok := errors.AsType[*carillon.Error](err)
 		if !ok || e.Code != carillon.CodeInvalid || len(e.Faults) != 1 || e.Faults[0].Member != member {
 			t.Errorf("%.100s: %v, want a fault at %s", body, err, member)
 		}
 	}
-	if _, err := smarterpay.New().Decode(post([]byte(`{"events":[{"id":"EV1","resource_type":"Customer","reference":"C1"}]}`)), nil); err == nil || !strings.Contains(err.Error(), "version 1, which is not read") {
+	if err := complaint(smarterpay.New().Decode(post([]byte(`{"events":[{"id":"EV1","resource_type":"Customer","reference":"C1"}]}`)), nil)); err == nil || !strings.Contains(err.Error(), "version 1, which is not read") {
 		t.Errorf("a webhook of version 1: %v", err)
 	}
 	if _, err := smarterpay.New().Decode(post([]byte(`{"id":{VALUE}}`)), nil); carillon.ErrorCode(err) != carillon.CodeMalformed {
 		t.Errorf("the vendor's template: %v", err)
+	}
+}
+
+// complaint is why a webhook, or the last of its events, cannot be read.
+func complaint(decoded dialect.Decoded, err error) error {
+	if err == nil && len(decoded.Events) > 0 {
+		return decoded.Events[len(decoded.Events)-1].Err
+	}
+	return err
+}
+
+// One event that cannot be read does not keep the others of its webhook.
+func TestTheOtherEventsOfAWebhookAreRead(t *testing.T) {
+	decoded, err := smarterpay.New().Decode(post([]byte(`{"events":[
+		{"event_type":"customer_account.create","event_id":"HI1","id":"CA1","company_name":7},
+		{"event_type":"customer_account.create","event_id":"HI2","id":"CA2","company_name":"Acme","status":"suspended"},
+		{"event_type":"customer_account.create","event_id":"HI3","id":"CA3","company_name":"Acme"}]}`)), nil)
+	if err != nil || len(decoded.Events) != 3 {
+		t.Fatalf("%d events, %v", len(decoded.Events), err)
+	}
+	for i, e := range decoded.Events {
+		if bad := i == 1; (e.Err != nil) != bad || (len(e.Statements) == 0) != bad || e.ID != fmt.Sprint("HI", i+1) {
+			t.Errorf("event %d is %+v", i+1, e)
+		}
 	}
 }
 
