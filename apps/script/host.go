@@ -40,9 +40,6 @@ func (r *Rejection) MarshalJSONTo(to *jsontext.Encoder) error {
 	return json.MarshalEncode(to, members, json.Deterministic(true))
 }
 
-// hostFunction is the magic number of the first of Config.Functions.
-const hostFunction = 0
-
 // bindFunctions puts Config.Functions where scripts find them.
 func (e *engine) bindFunctions() {
 	global := lib.XJS_GetGlobalObject(e.tls, e.ctx)
@@ -59,7 +56,7 @@ func (e *engine) bindFunctions() {
 			}
 			object, member = holder, second
 		}
-		e.set(object, member, e.function(ask, member, 1, hostFunction+i))
+		e.set(object, member, e.function(ask, member, 1, i))
 	}
 	render := e.hook(e.render)
 	e.set(global, "renderData", e.function(render, "renderData", 2, 0))
@@ -89,13 +86,13 @@ type answer struct {
 	err      error
 }
 
-// ask passes a call of one of Config.Functions on to the Host and gives a promise.
+// ask passes a call of one of Config.Functions, by its place there, on to the Host and gives a promise.
 func (e *engine) ask(_ *libc.TLS, _ uintptr, _ value, argc int32, argv uintptr, magic int32) value {
 	promise, q, ok := e.promise()
 	if !ok {
 		return exception
 	}
-	name := e.config.Functions[magic-hostFunction]
+	name := e.config.Functions[magic]
 	args, whole, ok := e.arguments(argc, argv)
 	switch {
 	case !ok: // an argument is no JSON: the promise is rejected with what was thrown

@@ -68,12 +68,15 @@ func (w *worker) perform(e *engine, t *task) (ready bool) {
 	return sound
 }
 
-// refuse ends a worker whose app could not be loaded, and answers the task that it may have been given.
+// refuse ends a worker whose app could not be loaded, and answers the task that is coming, if one is.
 func (w *worker) refuse(failure *Failure, err error) {
 	if w.pool.retire(w) {
 		return
 	}
-	t := <-w.tasks
-	t.done <- outcome{result: Result{Failure: failure}, err: err}
-	w.pool.leave(w)
+	select {
+	case t := <-w.tasks:
+		t.done <- outcome{result: Result{Failure: failure}, err: err}
+		w.pool.leave(w)
+	case <-w.quit: // whoever took it has gone away
+	}
 }
