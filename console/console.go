@@ -10,6 +10,7 @@ import (
 	"carillon"
 	"carillon/deliver"
 	"carillon/dialect"
+	"carillon/look"
 	"carillon/store"
 )
 
@@ -102,33 +103,13 @@ func New(cfg Config) (http.Handler, error) {
 	mux.Handle("GET /console/signin", c.open(c.showSignIn))
 	mux.Handle("POST /console/signin", c.open(c.signIn))
 	mux.Handle("POST /console/signout", c.open(c.signOut))
-	mux.HandleFunc("GET /console/assets/{name}", c.views.serveAsset)
-	mux.HandleFunc("GET /favicon.ico", c.views.serveIcon)
+	mux.Handle("GET /console/assets/{name}", c.views.assets)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { c.views.assets.Serve(w, r, "icon.svg") })
 	mux.Handle("/", c.open(c.notFound))
 
 	crossOrigin := http.NewCrossOriginProtection()
 	crossOrigin.SetDenyHandler(c.open(c.refuseCrossOrigin))
-	return guard(crossOrigin.Handler(mux)), nil
-}
-
-// contentSecurityPolicy lets the page load what the console itself serves and nothing else; nothing inline runs.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-
-// guard sets the headers that keep a page from being framed, sniffed, cached or told more than it serves.
-func guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		// Not no-referrer: it would make browsers send "Origin: null" with our own forms.
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
+	return look.Guard(crossOrigin.Handler(mux)), nil
 }
 
 // open turns a handler that may fail into one that answers with an error page.

@@ -2,22 +2,18 @@ package console
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"html/template"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"carillon"
+	"carillon/look"
 )
 
 //go:embed templates assets
@@ -26,14 +22,7 @@ var files embed.FS
 // views renders the embedded templates and serves the embedded assets.
 type views struct {
 	pages  map[string]*template.Template // page → its templates, the layout among them
-	assets map[string]asset
-}
-
-// asset is one embedded file. Its URL changes with its content, so that browsers may keep it for ever.
-type asset struct {
-	url         string
-	contentType string
-	body        []byte
+	assets *look.Assets
 }
 
 // page is what the layout shows: a title, who is signed in (nil: nobody), and the content of the page's own template.
@@ -44,29 +33,17 @@ type page struct {
 }
 
 func loadViews() (*views, error) {
-	v := &views{pages: map[string]*template.Template{}, assets: map[string]asset{}}
-	err := fs.WalkDir(files, "assets", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		body, err := files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		sum := sha256.Sum256(body)
-		base := path.Base(name)
-		v.assets[base] = asset{
-			url:         "/console/assets/" + base + "?v=" + hex.EncodeToString(sum[:6]),
-			contentType: mime.TypeByExtension(path.Ext(base)),
-			body:        body,
-		}
-		return nil
-	})
+	own, err := fs.Sub(files, "assets")
 	if err != nil {
 		return nil, fmt.Errorf("read the console's assets: %w", err)
 	}
+	assets, err := look.NewAssets("/console/assets/", own)
+	if err != nil {
+		return nil, err
+	}
+	v := &views{pages: map[string]*template.Template{}, assets: assets}
 	base, err := template.New("layout.html").Funcs(template.FuncMap{
-		"asset":  func(name string) string { return v.assets[name].url },
+		"asset":  assets.URL,
 		"count":  humanize.Comma,
 		"bytes":  func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) },
 		"stamp":  func(t time.Time) string { return carillon.FormatTime(t) },
@@ -123,26 +100,6 @@ func send(w http.ResponseWriter, status int, html io.Reader) error {
 	w.WriteHeader(status)
 	_, _ = io.Copy(w, html)
 	return nil
-}
-
-func (v *views) serveAsset(w http.ResponseWriter, r *http.Request) {
-	v.serve(w, r, r.PathValue("name"))
-}
-
-func (v *views) serveIcon(w http.ResponseWriter, r *http.Request) { v.serve(w, r, "icon.svg") }
-
-func (v *views) serve(w http.ResponseWriter, r *http.Request, name string) {
-	a, ok := v.assets[name]
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", a.contentType)
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	if strings.HasSuffix(a.url, "?"+r.URL.RawQuery) {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.body))
 }
 
 // span writes a duration in its two greatest units: "3 d 4 h", "12 min", "8 s".
