@@ -39,7 +39,7 @@ type demoCmd struct {
 }
 
 // Run builds a whole server on a fresh directory, subscribes a receiver of its own in every dialect, and tells a story
-// through the API.
+// through the API and through webhooks of vendors.
 func (c *demoCmd) Run(ctx context.Context, d *desk) (err error) {
 	dir, err := os.MkdirTemp("", "carillon-demo-")
 	if err != nil {
@@ -87,12 +87,16 @@ func (c *demoCmd) show(ctx context.Context, page *stage, url, dir string) error 
 	}
 	defer receiver.close()
 	page.head(url, receiver.url(""), dir)
-	names := slices.Sorted(maps.Keys(dialects()))
-	for _, name := range names {
+	playing := &play{
+		api: api, receiver: receiver, page: page, dialects: slices.Sorted(maps.Keys(dialects())),
+		subscriptions: map[string]string{}, connections: map[string]string{}, missing: map[string][]delivery{},
+	}
+	for _, name := range playing.dialects {
 		s, err := api.CreateSubscription(ctx, client.Subscription{
 			Name: "demo " + name, Dialect: name, Sink: carillon.Sink{Type: carillon.SinkWebhook, URL: receiver.url(name)},
 		})
 		if err == nil {
+			playing.subscriptions[name] = s.ID
 			err = receiver.expect(name, s.Secret)
 		}
 		if err != nil {
@@ -101,13 +105,17 @@ func (c *demoCmd) show(ctx context.Context, page *stage, url, dir string) error 
 	}
 	deadline, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	playing := &play{api: api, receiver: receiver, page: page, dialects: names, missing: map[string][]delivery{}}
-	for i, s := range story(time.Now()) {
-		if err := playing.scene(deadline, i+1, s); err != nil {
+	for i, s := range slices.Concat(story(time.Now()), vendorStory()) {
+		err := playing.scene(deadline, i+1, s)
+		if errors.Is(err, context.DeadlineExceeded) {
+			playing.wrong = append(playing.wrong, fmt.Sprintf("%s: the time was up: %v", s.title, err))
+			break
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", s.title, err)
 		}
 	}
-	if err := playing.verdict(); err != nil || c.Once {
+	if err := playing.verdict(deadline); err != nil || c.Once {
 		return err
 	}
 	page.foot(url)
@@ -138,20 +146,39 @@ type play struct {
 	page     *stage
 	dialects []string
 	told     int
-	missing  map[string][]delivery // by dialect
-	wrong    []string
+	seq      int64 // of the last change
+
+	subscriptions map[string]string     // their ids, by dialect
+	connections   map[string]string     // the paths that vendors post to, by dialect
+	missing       map[string][]delivery // by dialect
+	wrong         []string
 }
 
-// scene makes one write and waits until its events have arrived in every dialect.
+// scene has one thing happen and waits until its events have arrived in every dialect that is told.
 func (p *play) scene(ctx context.Context, number int, s scene) error {
 	p.page.scene(number, s)
-	answer, err := s.play(ctx, p.api)
+	seq, err := p.act(ctx, s)
 	if err != nil {
 		return err
 	}
-	p.page.answer(s, answer)
+	if made := seq != 0; made != (len(s.events) > 0) {
+		p.wrong = append(p.wrong, fmt.Sprintf("%s: %d events were expected, the change is %d", s.title, len(s.events), seq))
+		return nil
+	}
+	if seq == 0 {
+		return nil
+	}
+	p.seq = seq
 	for _, dialect := range p.dialects {
-		want, err := p.expected(ctx, dialect, s, answer.Seq)
+		if s.posting != nil && s.posting.from.dialect == dialect {
+			quiet, err := p.silence(ctx, dialect, seq)
+			if err != nil {
+				return err
+			}
+			p.page.untold(dialect, quiet)
+			continue
+		}
+		want, err := p.expected(ctx, dialect, s, seq)
 		if err != nil {
 			return err
 		}
@@ -162,6 +189,19 @@ func (p *play) scene(ctx context.Context, number int, s scene) error {
 		}
 	}
 	return nil
+}
+
+// act makes the scene's write, or has a vendor tell what it tells. It gives the change's seq; 0 if there is none.
+func (p *play) act(ctx context.Context, s scene) (seq int64, err error) {
+	if s.posting != nil {
+		return p.hear(ctx, s.title, s.posting)
+	}
+	answer, err := s.play(ctx, p.api)
+	if err != nil {
+		return 0, err
+	}
+	p.page.answer(s, answer)
+	return answer.Seq, nil
 }
 
 // expected is what must arrive of a change: in the platform's language what the story says, in others the bytes that
@@ -193,39 +233,46 @@ func (p *play) expected(ctx context.Context, dialect string, s scene, seq int64)
 
 // await takes the dialect's next arrival and compares it. Once the time is up, what is expected counts as missing.
 func (p *play) await(ctx context.Context, dialect string, want delivery) error {
+	var got delivery
 	select {
-	case got := <-p.receiver.arrivals[dialect]:
-		p.told++
-		if want.body != nil && bytes.Equal(got.body, want.body) {
-			got.event = want.event
-		}
-		p.page.delivery(dialect, got)
-		if !got.same(want) {
-			p.wrong = append(p.wrong, fmt.Sprintf("%s: %s of change %s was expected, %s of change %s arrived%s",
-				dialect, want.event, want.seq, got.event, got.seq, got.fault))
-		}
-		return nil
+	case got = <-p.receiver.arrivals[dialect]:
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return ctx.Err()
+		}
+		select {
+		case got = <-p.receiver.arrivals[dialect]: // it was in time, another dialect's was not
+		default:
 			p.missing[dialect] = append(p.missing[dialect], want)
 			return nil
 		}
-		return ctx.Err()
 	}
+	p.told++
+	if want.body != nil && bytes.Equal(got.body, want.body) {
+		got.event = want.event
+	}
+	p.page.delivery(dialect, got)
+	if !got.same(want) {
+		p.wrong = append(p.wrong, fmt.Sprintf("%s: %s of change %s was expected, %s of change %s arrived%s",
+			dialect, want.event, want.seq, got.event, got.seq, got.fault))
+	}
+	return nil
 }
 
 // verdict says whether all has arrived.
-func (p *play) verdict() error {
+func (p *play) verdict(ctx context.Context) error {
 	for dialect, list := range p.missing {
 		for _, m := range list {
 			p.wrong = append(p.wrong, fmt.Sprintf("%s: %s of change %s has not arrived", dialect, m.event, m.seq))
 		}
 	}
-	for dialect, arrivals := range p.receiver.arrivals {
-		select {
-		case extra := <-arrivals:
-			p.wrong = append(p.wrong, fmt.Sprintf("%s: %s of change %s arrived without being expected%s", dialect, extra.event, extra.seq, extra.fault))
-		default:
+	for _, dialect := range p.dialects {
+		_, err := p.silence(ctx, dialect, p.seq)
+		if err != nil && len(p.wrong) == 0 { // else it is for the same reason
+			p.wrong = append(p.wrong, err.Error())
+		}
+		if err != nil {
+			break
 		}
 	}
 	if len(p.wrong) > 0 {
@@ -260,13 +307,17 @@ func verifications() map[string]func(secret string) verification {
 // verifySmarterPay does what the vendor's documentation tells receivers to do.
 func verifySmarterPay(secret string) verification {
 	return func(body []byte, header http.Header) error {
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write(body)
-		if !hmac.Equal([]byte(header.Get("Webhook-Signature")), []byte(hex.EncodeToString(mac.Sum(nil)))) {
+		if !hmac.Equal([]byte(header.Get("Webhook-Signature")), []byte(smarterPaySignature(secret, body))) {
 			return errors.New("no signature matches")
 		}
 		return nil
 	}
+}
+
+func smarterPaySignature(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 func openReceiver(ctx context.Context) (*receiver, error) {
@@ -327,12 +378,15 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "not expected", http.StatusBadRequest)
 		return
 	}
-	got := delivery{body: body, id: req.Header.Get("Webhook-Id"), lane: req.Header.Get("Carillon-Lane"), seq: req.Header.Get("Carillon-Seq")}
+	got := delivery{
+		event: req.Header.Get("Carillon-Event"), body: body, id: req.Header.Get("Webhook-Id"),
+		lane: req.Header.Get("Carillon-Lane"), seq: req.Header.Get("Carillon-Seq"),
+	}
 	if err := verify(body, req.Header); err != nil {
 		got.fault = ", not verified: " + err.Error()
 	}
 	var envelope client.Envelope
-	if err := json.Unmarshal(body, &envelope); err == nil {
+	if err := json.Unmarshal(body, &envelope); err == nil && envelope.EventType != "" {
 		got.event = envelope.EventType // of the platform's language; others are known by their bytes
 	}
 	select {
@@ -370,7 +424,7 @@ func (p *stage) head(server, receiver, dir string) {
 	} {
 		fmt.Fprintf(p.out, "  %-9s %s\n", line[0], line[1])
 	}
-	fmt.Fprintln(p.out)
+	fmt.Fprintf(p.out, "\n%s\n", p.styles.faint.Render(fmt.Sprintf("    %-11s  %-34s  %-28s  %-20s  %3s  signature", "dialect", "event", "id", "lane", "seq")))
 }
 
 func (p *stage) scene(number int, s scene) {
@@ -382,11 +436,11 @@ func (p *stage) answer(s scene, a client.Answer) {
 }
 
 func (p *stage) delivery(dialect string, d delivery) {
-	seal := p.styles.good.Render("signature verified")
+	seal := p.styles.good.Render("verified")
 	if d.fault != "" {
 		seal = p.styles.bad.Render(strings.TrimPrefix(d.fault, ", "))
 	}
-	fmt.Fprintf(p.out, "    ↳ %-11s  %s  %-28s  lane %s  seq %s  %s\n",
+	fmt.Fprintf(p.out, "  ↳ %-11s  %s  %-28s  %-20s  %3s  %s\n",
 		dialect, p.styles.event.Render(fmt.Sprintf("%-34s", d.event)), d.id, d.lane, d.seq, seal)
 }
 

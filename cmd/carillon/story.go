@@ -15,17 +15,19 @@ const (
 	demoSubsidiary = "acc_lighthouse"
 )
 
-// scene is one step of the demo's story: a write, and the events that must come of it in the platform's language.
+// scene is one step of the demo's story: a write or a vendor's webhook, and the events that must come of it in the
+// platform's language.
 type scene struct {
-	title  string
-	method string
-	path   string
-	body   map[string]any
-	lane   string
-	events []string
+	title   string
+	method  string
+	path    string
+	body    map[string]any
+	posting *posting // instead of method, path and body
+	lane    string
+	events  []string
 }
 
-// story is what happens in the demo. The events are written out here, so that the demo does not ask the program
+// story is what is written through the API in the demo. The events are written out here, so that the demo does not ask the program
 // what the program should have done.
 func story(now time.Time) []scene {
 	account, subsidiary := "/v1/accounts/"+demoAccount, "/v1/accounts/"+demoSubsidiary
