@@ -19,6 +19,8 @@ type archive struct {
 	counts        map[string]map[carillon.Kind]int64
 	subscriptions map[string][]*carillon.Subscription
 	statuses      map[string]deliver.Status // by subscription id
+	connections   []*carillon.Connection
+	inbox         []*carillon.Inbound
 	watchers      []chan struct{}
 	seqAts        int // calls of SeqAt
 	err           error
@@ -143,6 +145,74 @@ func (a *archive) Status(_ context.Context, org, id string) (deliver.Status, err
 		}
 	}
 	return deliver.Status{}, carillon.NotFound("subscription", id)
+}
+
+func (a *archive) Connections(_ context.Context, org string) ([]*carillon.Connection, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(a.connections), func(c *carillon.Connection) bool { return c.Org != org }), a.err
+}
+
+func (a *archive) Connection(_ context.Context, org, id string) (*carillon.Connection, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.connections {
+		if c.Org == org && c.ID == id {
+			return c, a.err
+		}
+	}
+	return nil, carillon.NotFound("connection", id)
+}
+
+// receive puts a delivery into the inbox.
+func (a *archive) receive(d carillon.Inbound) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d.Position = int64(len(a.inbox) + 1)
+	a.inbox = append(a.inbox, &d)
+}
+
+func (a *archive) Inbox(_ context.Context, q store.InboxQuery) ([]*carillon.Inbound, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var page []*carillon.Inbound
+	for _, d := range slices.Backward(a.inbox) {
+		if d.Org == q.Org && (q.Connection == "" || d.Connection == q.Connection) && (q.State == "" || d.State == q.State) && (q.After == 0 || d.Position < q.After) {
+			page = append(page, d)
+		}
+	}
+	return page[:min(len(page), q.Limit)], a.err
+}
+
+func (a *archive) Inbound(_ context.Context, org, id string) (*carillon.Inbound, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, d := range a.inbox {
+		if d.Org == org && d.ID == id {
+			copied := *d
+			return &copied, a.err
+		}
+	}
+	return nil, carillon.NotFound("delivery", id)
+}
+
+// Retry applies a quarantined delivery.
+func (a *archive) Retry(ctx context.Context, org, id string) (*carillon.Inbound, error) {
+	if _, err := a.Inbound(ctx, org, id); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, d := range a.inbox {
+		switch {
+		case d.ID != id:
+		case d.State != carillon.InboxQuarantined:
+			return nil, carillon.Conflict("it is " + string(d.State))
+		default:
+			d.State, d.Problem = carillon.InboxApplied, nil
+		}
+	}
+	return nil, a.err
 }
 
 func (a *archive) Size(context.Context) (int64, error) { return 3 << 20, nil }

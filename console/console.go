@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -28,6 +29,9 @@ type Store interface {
 	RecordAsOf(ctx context.Context, org string, ref carillon.Ref, seq int64) (*carillon.Record, error)
 	CountRecords(ctx context.Context, org string) (map[carillon.Kind]int64, error)
 	Subscriptions(ctx context.Context, org string) ([]*carillon.Subscription, error)
+	Connection(ctx context.Context, org, id string) (*carillon.Connection, error)
+	Connections(ctx context.Context, org string) ([]*carillon.Connection, error)
+	Inbox(ctx context.Context, q store.InboxQuery) ([]*carillon.Inbound, error)
 	Size(ctx context.Context) (int64, error)
 	Watch() (nudges <-chan struct{}, stop func())
 }
@@ -37,11 +41,20 @@ type Desk interface {
 	Status(ctx context.Context, org, id string) (deliver.Status, error)
 }
 
+// Intake knows what vendors sent, and runs it again (see intake.Desk).
+type Intake interface {
+	// Inbound fails with not_found.
+	Inbound(ctx context.Context, org, id string) (*carillon.Inbound, error)
+	// Retry fails with not_found, and with conflict for a delivery that is not quarantined.
+	Retry(ctx context.Context, org, id string) (*carillon.Inbound, error)
+}
+
 // Config of a console. All but Dev, Stopping and Now must be set.
 type Config struct {
-	Gate  Gate
-	Store Store
-	Desk  Desk
+	Gate   Gate
+	Store  Store
+	Desk   Desk
+	Intake Intake
 	// Dialects are those in which an event is shown, by name; the platform's, which names the events in lists, must be
 	// among them.
 	Dialects map[string]dialect.Dialect
@@ -73,8 +86,8 @@ type console struct {
 // New makes the handler of the console's pages: "/" and everything below "/console/". It fails if something is missing
 // in cfg.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Gate == nil || cfg.Store == nil || cfg.Desk == nil || cfg.Dialects[nativeTongue] == nil || cfg.Logger == nil {
-		return nil, errors.New("console: the config lacks a Gate, Store, Desk, Logger or the platform's dialect")
+	if cfg.Gate == nil || cfg.Store == nil || cfg.Desk == nil || cfg.Intake == nil || cfg.Dialects[nativeTongue] == nil || cfg.Logger == nil {
+		return nil, errors.New("console: the config lacks a Gate, Store, Desk, Intake, Logger or the platform's dialect")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -99,6 +112,9 @@ func New(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", c.signedIn(c.showOverview))
 	mux.Handle("GET /console/events/{seq}/{index}", c.signedIn(c.showEvent))
+	mux.Handle("GET /console/inbox", c.administered(c.showInbox))
+	mux.Handle("GET /console/inbox/{id}", c.administered(c.showDelivery))
+	mux.Handle("POST /console/inbox/{id}/retry", c.administered(c.retryDelivery))
 	mux.Handle("GET /console/live", c.signedIn(c.live))
 	mux.Handle("GET /console/signin", c.open(c.showSignIn))
 	mux.Handle("POST /console/signin", c.open(c.signIn))
@@ -128,6 +144,9 @@ type visitor struct {
 	Session string
 }
 
+// Administers reports whether the visitor may see what vendors send, as over the API.
+func (v visitor) Administers() bool { return v.Right.Allows(carillon.RightAdmin) }
+
 // signedIn lets a handler see signed-in visitors only; others are asked to sign in (a script gets 401).
 func (c *console) signedIn(serve func(w http.ResponseWriter, r *http.Request, who visitor) error) http.Handler {
 	return c.open(func(w http.ResponseWriter, r *http.Request) error {
@@ -138,6 +157,18 @@ func (c *console) signedIn(serve func(w http.ResponseWriter, r *http.Request, wh
 			return nil
 		case err != nil:
 			return err
+		}
+		return serve(w, r, who)
+	})
+}
+
+// administered lets a handler see visitors with the right admin only.
+func (c *console) administered(serve func(w http.ResponseWriter, r *http.Request, who visitor) error) http.Handler {
+	return c.signedIn(func(w http.ResponseWriter, r *http.Request, who visitor) error {
+		if !who.Administers() {
+			return &carillon.Error{
+				Code: carillon.CodeForbidden, Message: fmt.Sprintf("Your API key has the right %s, and this page needs %s.", who.Right, carillon.RightAdmin),
+			}
 		}
 		return serve(w, r, who)
 	})

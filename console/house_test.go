@@ -57,7 +57,7 @@ var (
 func open(t testing.TB, a *archive, change func(*console.Config)) *httptest.Server {
 	t.Helper()
 	cfg := console.Config{
-		Gate: knownKeys, Store: a, Desk: a, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now().Add(-90 * time.Minute),
+		Gate: knownKeys, Store: a, Desk: a, Intake: a, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now().Add(-90 * time.Minute),
 		Logger: quiet,
 	}
 	if change != nil {
@@ -112,7 +112,7 @@ func openHouse(t *testing.T) *httptest.Server {
 	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Intake: door, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
 	must(err)
 	window, err := console.New(console.Config{
-		Gate: gate, Store: archive, Desk: engine, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
+		Gate: gate, Store: archive, Desk: engine, Intake: door, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
 	})
 	must(err)
 	mux := http.NewServeMux()

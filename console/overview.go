@@ -125,11 +125,16 @@ func (c *console) showOverview(w http.ResponseWriter, r *http.Request, who visit
 	if err != nil {
 		return err
 	}
-	p := firstPage{Overview: view, Events: events, After: after, BaseURL: baseURL(r), Key: "$CARILLON_API_KEY"}
-	if who.Session == "" {
-		p.Key = DevSecret
-	}
+	p := firstPage{Overview: view, Events: events, After: after, BaseURL: baseURL(r), Key: keyInExamples(who)}
 	return c.views.render(w, http.StatusOK, "overview", page{Title: "Overview", Who: &who, Content: p})
+}
+
+// keyInExamples stands for the visitor's API key in commands to copy.
+func keyInExamples(who visitor) string {
+	if who.Session == "" {
+		return DevSecret
+	}
+	return "$CARILLON_API_KEY"
 }
 
 // baseURL is how the visitor reaches the server.

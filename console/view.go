@@ -54,7 +54,7 @@ func loadViews() (*views, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the console's layout: %w", err)
 	}
-	for _, name := range []string{"overview", "event", "signin", "problem"} {
+	for _, name := range []string{"overview", "event", "inbox", "delivery", "signin", "problem"} {
 		own, err := base.Clone()
 		if err == nil {
 			own, err = own.ParseFS(files, "templates/"+name+".html")

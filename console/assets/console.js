@@ -1,4 +1,5 @@
-// What the page does beyond what the server rendered: local times, live events, an event in a side sheet, copying.
+// What the page does beyond what the server rendered: local times, live events, an event in a side sheet, a delivery that
+// is waited for, copying.
 // Every HTML that it puts into the page was rendered, and escaped, by the server's templates.
 "use strict";
 
@@ -152,6 +153,26 @@ function follow(overview) {
   start();
 }
 
+// ---- a delivery that waits -----------------------------------------------------------------------------------------
+
+// settle shows what became of a delivery, once something has.
+async function settle(place) {
+  for (let pause = 300; place.querySelector('[data-state="received"]'); pause = Math.min(pause * 1.5, 10000)) {
+    await new Promise((done) => setTimeout(done, pause));
+    const answer = await fetch(location.href, { headers: { "Carillon-Fragment": "1" } });
+    if (!answer.ok) return;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = await answer.text();
+    const state = fresh.content.querySelector("[data-state]").dataset.state;
+    if (state === "received") continue;
+    place.replaceChildren(fresh.content);
+    localTimes(place);
+    document.getElementById("announce").textContent = "The delivery is " + state + ".";
+  }
+}
+
 localTimes(document);
+const delivery = document.getElementById("delivery");
+if (delivery) settle(delivery).catch(() => {}); // out of reach: the page stays as it is
 const overview = document.getElementById("overview");
 if (overview) follow(overview);
