@@ -404,6 +404,15 @@ func empty(value any) bool {
 // of its type: what was set, else the default, else false, an empty list or an empty text. An app that asks on a page of its own takes
 // any object. It fails with carillon.CodeMalformed, or with carillon.CodeInvalid naming members below /iparams.
 func (a *App) CheckIParams(values json.RawMessage) (map[string]any, error) {
+	return a.readValues(values, true)
+}
+
+// DraftIParams reads values of the app's parameters as CheckIParams does, but none is required: for trying an app.
+func (a *App) DraftIParams(values json.RawMessage) (map[string]any, error) {
+	return a.readValues(values, false)
+}
+
+func (a *App) readValues(values json.RawMessage, whole bool) (map[string]any, error) {
 	set := map[string]any{}
 	if len(values) > 0 {
 		var broken findings
@@ -426,6 +435,9 @@ func (a *App) CheckIParams(values json.RawMessage) (map[string]any, error) {
 	}
 	checked := make(map[string]any, len(a.IParams))
 	faults := a.checkIParams(set, checked)
+	if !whole {
+		faults = slices.DeleteFunc(faults, func(f carillon.Fault) bool { return f.Reason == isRequired })
+	}
 	if len(faults) > 0 {
 		return nil, &carillon.Error{
 			Code: carillon.CodeInvalid, Message: "the parameters of the app are not valid", Faults: faults,
@@ -433,6 +445,8 @@ func (a *App) CheckIParams(values json.RawMessage) (map[string]any, error) {
 	}
 	return checked, nil
 }
+
+const isRequired = "is required"
 
 // checkIParams puts what was set, and what was not, into checked.
 func (a *App) checkIParams(set, checked map[string]any) []carillon.Fault {
@@ -444,7 +458,7 @@ func (a *App) checkIParams(set, checked map[string]any) []carillon.Fault {
 		if empty(value) {
 			checked[p.Name] = p.unset()
 			if p.Required && empty(checked[p.Name]) {
-				faults = append(faults, carillon.Fault{Member: iparamMember(p.Name), Reason: "is required"})
+				faults = append(faults, carillon.Fault{Member: iparamMember(p.Name), Reason: isRequired})
 			}
 			continue
 		}

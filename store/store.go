@@ -92,7 +92,8 @@ type Reader interface {
 	AppValue(ctx context.Context, org, app, key string) (*carillon.AppValue, error)
 	// AppSchedules lists those of an app by name.
 	AppSchedules(ctx context.Context, org, app string) ([]*carillon.AppSchedule, error)
-	// DueAppSchedules lists those of all orgs that are called at or before a time, the earliest first, limit at most.
+	// DueAppSchedules lists, of each app of whatever org, the one that is called first, if that is at or before a time; the earliest
+	// first, limit at most.
 	DueAppSchedules(ctx context.Context, until time.Time, limit int) ([]*carillon.AppSchedule, error)
 
 	// KeyByHash finds an API key by the SHA-256 of its secret. Fails with not_found.

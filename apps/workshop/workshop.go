@@ -2,16 +2,19 @@ package workshop
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"carillon"
 	"carillon/apps"
 	"carillon/apps/script"
-	"carillon/deliver"
 	"carillon/dialect"
 	"carillon/egress"
 	"carillon/store"
@@ -20,105 +23,207 @@ import (
 // Config is what a workshop needs.
 type Config struct {
 	Store store.Store
-	// Desk makes the subscriptions that feed apps; nil where only Trial installations are made.
-	Desk Feeder
+	// Feeder makes the subscriptions that feed apps; nil makes every installation a trial (see Installation).
+	Feeder Feeder
 	// Dialects has the languages that apps hear: freshsales and platform.
 	Dialects map[string]dialect.Dialect
 	// Sample makes the house's own payload for trying an event of a dialect; false if there is none. nil: there are none.
 	Sample func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool)
-	// Gate decides where requests of apps may go. nil: public addresses only.
+	// Gate decides where requests of apps may go. Default: public addresses only.
 	Gate *egress.Gate
-	// URL is where the house is reached from outside, without a slash at the end: generateTargetUrl begins with it.
+	// TLS is what requests of apps trust; nil: the system's authorities.
+	TLS *tls.Config
+	// URL is where the house is reached from outside, without a slash at the end: generateTargetUrl begins with it. If it is
+	// empty, there are no target URLs.
 	URL string
-	// Script bounds what handlers can do. Its Functions are the workshop's.
+	// Script bounds what handlers can do. Its Functions and Payload are the workshop's.
 	Script script.Config
 	// Limits bound what an installation may ask for in a minute.
 	Limits Limits
 	// Retention is how long invocations are kept; default 30 days.
 	Retention time.Duration
-	// Grace is how long handlers in hand may go on when Run's context has ended; default 20 s.
+	// Grace is how long scheduled handlers in hand may go on when Run's context has ended; default 20 s.
 	Grace time.Duration
+	// Look is how often schedules that are due are looked for; default 1 s.
+	Look time.Duration
 	// Now is the clock; default time.Now.
-	Now    func() time.Time
-	Logger *slog.Logger // default: nobody hears
+	Now func() time.Time
+	// Observe hears of every invocation. It must be quick and must not change it.
+	Observe func(*carillon.Invocation)
+	Logger  *slog.Logger // default: nobody hears
 }
 
-// Feeder is what a workshop asks of dispatch.
+// Feeder is what a workshop asks of dispatch. A deliver.Desk is one.
 type Feeder interface {
 	Create(ctx context.Context, s *carillon.Subscription) error
 	Update(ctx context.Context, s *carillon.Subscription) error
 	Delete(ctx context.Context, org, id string) error
 }
 
-var _ Feeder = deliver.Desk(nil)
-
-// Limits bound what one installation may ask for in a minute. 0 is the vendor's limit; less is none.
+// Limits bound what one installation may ask for in a minute. 0 is the vendor's limit; less than 0 is none.
 type Limits struct {
 	Values   int // operations of $db; 50
 	Requests int // $request.invokeTemplate; 50
 	External int // posts to its target URL; 250
 }
 
+// The languages that apps hear, and the products of the vendor that the first is spoken for.
+const (
+	freshsales     = "freshsales"
+	platform       = "platform"
+	productSuite   = "freshworks_crm"
+	productClassic = "freshsales"
+)
+
+// paramsRoom is how much larger than the payload a handler's argument may be, in bytes: the parameters are in it.
+const paramsRoom = 256 << 10
+
 // Workshop installs apps and runs their handlers.
 type Workshop struct {
-	config Config
-	pool   *script.Pool
+	config    Config
+	pool      *script.Pool
+	types     []string // of the platform dialect
+	transport *http.Transport
+	journal   journal
+	catalogue catalogue
+
+	mu     sync.Mutex
+	shop   map[string]*installation // by id; those that were used since the start
+	meters map[string]*meters       // by id
+	acts   map[string]chan struct{} // by id: who holds the one token may change or load the installation
 }
 
 var _ Desk = (*Workshop)(nil)
 
 // New makes a workshop. It must be closed.
 func New(c Config) (*Workshop, error) {
-	return &Workshop{config: c, pool: script.NewPool(c.Script)}, nil
+	if c.Store == nil || c.Dialects[platform] == nil || c.Dialects[freshsales] == nil {
+		return nil, errors.New("make a workshop: it needs a store, and the dialects freshsales and platform")
+	}
+	defaults(&c)
+	w := &Workshop{
+		config: c, pool: script.NewPool(c.Script), transport: c.Gate.Transport(),
+		shop: map[string]*installation{}, meters: map[string]*meters{}, acts: map[string]chan struct{}{},
+	}
+	w.transport.TLSClientConfig = c.TLS
+	w.transport.MaxIdleConns, w.transport.MaxIdleConnsPerHost = 256, 16
+	for _, t := range c.Dialects[platform].Types() {
+		w.types = append(w.types, t.Name)
+	}
+	w.journal.start(c.Store, c.Logger)
+	w.catalogue.dialects = c.Dialects
+	return w, nil
 }
 
-var errUnfinished = errors.New("not there yet")
-
-// Run has schedules come round, and keeps what handlers did, until ctx ends.
-func (w *Workshop) Run(ctx context.Context) error { return errUnfinished }
-
-// Close ends the engines.
-func (w *Workshop) Close() { w.pool.Close() }
-
-// Handle runs the handler of a message that a subscription feeds to an app, and waits for it.
-func (w *Workshop) Handle(ctx context.Context, s *carillon.Subscription, m *carillon.Message) error {
-	return errUnfinished
+func defaults(c *Config) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Gate == nil {
+		c.Gate = egress.New(egress.Config{Logger: c.Logger})
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Retention <= 0 {
+		c.Retention = 30 * 24 * time.Hour
+	}
+	if c.Grace <= 0 {
+		c.Grace = 20 * time.Second
+	}
+	if c.Look <= 0 {
+		c.Look = time.Second
+	}
+	if c.Script.Logger == nil {
+		c.Script.Logger = c.Logger
+	}
+	c.Script.Functions = functions()
+	c.Script.Payload = apps.MaxPayload + paramsRoom
+	c.Limits.Values = limit(c.Limits.Values, 50)
+	c.Limits.Requests = limit(c.Limits.Requests, 50)
+	c.Limits.External = limit(c.Limits.External, 250)
 }
 
-// ServeHTTP takes what others post to apps, at /app-hooks/{app}/{token}.
-func (w *Workshop) ServeHTTP(rw http.ResponseWriter, r *http.Request) {}
-
-func (w *Workshop) Install(ctx context.Context, org string, i Installation) (*carillon.App, error) {
-	return nil, errUnfinished
+func limit(asked, vendors int) int {
+	if asked == 0 {
+		return vendors
+	}
+	return asked
 }
 
-func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) (*carillon.App, error) {
-	return nil, errUnfinished
+// Checks are what packages are judged by, for whoever validates or packs an app as well.
+func (w *Workshop) Checks() apps.Checks {
+	return apps.Checks{Script: Script{w.config.Script}, EventTypes: w.types, Modules: []string{}}
 }
 
-func (w *Workshop) SetIParams(ctx context.Context, org, id string, iparams json.RawMessage) (*carillon.App, error) {
-	return nil, errUnfinished
-}
-func (w *Workshop) Uninstall(ctx context.Context, org, id string) error { return errUnfinished }
-func (w *Workshop) App(ctx context.Context, org, id string) (*carillon.App, error) {
-	return nil, errUnfinished
-}
-func (w *Workshop) Apps(ctx context.Context, org string) ([]*carillon.App, error) {
-	return nil, errUnfinished
-}
-func (w *Workshop) Package(ctx context.Context, org, id string) (*apps.App, error) {
-	return nil, errUnfinished
+// pruneEvery is how often what has outlived its time is removed.
+const pruneEvery = time.Hour
+
+// Run has schedules come round, and keeps what handlers did, until ctx ends. Then it waits for the handlers that schedules have
+// called, for Config.Grace at most.
+func (w *Workshop) Run(ctx context.Context) error {
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error {
+		w.comeRound(ctx, working, stop)
+		return nil
+	})
+	group.Go(func() error {
+		w.journal.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		w.prune(ctx)
+		return nil
+	})
+	err := group.Wait()
+	w.journal.flush(context.WithoutCancel(ctx))
+	return err
 }
 
-func (w *Workshop) Simulate(ctx context.Context, org, id string, s Simulation) (*carillon.Invocation, error) {
-	return nil, errUnfinished
+// prune removes what has outlived its time, now and then.
+func (w *Workshop) prune(ctx context.Context) {
+	again := time.NewTicker(pruneEvery)
+	defer again.Stop()
+	for {
+		now := w.now()
+		err := w.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+			return tx.Prune(ctx, store.Expiry{Invocations: now.Add(-w.config.Retention), AppValues: now})
+		})
+		if err != nil && ctx.Err() == nil {
+			w.config.Logger.Error("remove what apps no longer need", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
 }
 
-func (w *Workshop) TestPayload(ctx context.Context, org, id, product, event string) (json.RawMessage, error) {
-	return nil, errUnfinished
+// Close ends the engines, those at work when they are done, and keeps what handlers did.
+func (w *Workshop) Close(ctx context.Context) {
+	w.pool.Close()
+	w.transport.CloseIdleConnections()
+	w.journal.flush(context.WithoutCancel(ctx))
 }
 
-func (w *Workshop) Invocations(ctx context.Context, q store.InvocationQuery) ([]*carillon.Invocation, error) {
-	return nil, errUnfinished
+func (w *Workshop) now() time.Time { return w.config.Now().UTC().Truncate(time.Millisecond) }
+
+// alone waits until nobody else changes or loads the installation.
+func (w *Workshop) alone(ctx context.Context, id string) (done func(), err error) {
+	w.mu.Lock()
+	token, ok := w.acts[id]
+	if !ok {
+		token = make(chan struct{}, 1)
+		w.acts[id] = token
+	}
+	w.mu.Unlock()
+	select {
+	case token <- struct{}{}:
+		return func() { <-token }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
-func (w *Workshop) Watch(org, id string) (nudges <-chan struct{}, stop func()) { return nil, nil }

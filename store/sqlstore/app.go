@@ -367,10 +367,12 @@ func (r *reader) AppSchedules(ctx context.Context, org, app string) ([]*carillon
 	return schedules, wrap("list schedules of app "+app, err)
 }
 
-// DueAppSchedules lists those that are called at or before a time.
+// DueAppSchedules lists the first one of each app that is called at or before a time.
 func (r *reader) DueAppSchedules(ctx context.Context, until time.Time, limit int) ([]*carillon.AppSchedule, error) {
-	schedules, err := list(ctx, r.pool, r.scanAppSchedule, `SELECT `+appScheduleColumns+` FROM app_schedules
-		WHERE at <= $1 ORDER BY at, org, app, name LIMIT $2`, toMillis(until), limit)
+	schedules, err := list(ctx, r.pool, r.scanAppSchedule, `SELECT `+appScheduleColumns+` FROM app_schedules s
+		WHERE at <= $1 AND NOT EXISTS (SELECT 1 FROM app_schedules earlier WHERE earlier.org = s.org AND earlier.app = s.app
+			AND (earlier.at < s.at OR earlier.at = s.at AND earlier.name < s.name))
+		ORDER BY at, org, app LIMIT $2`, toMillis(until), limit)
 	return schedules, wrap("list schedules that are due", err)
 }
 

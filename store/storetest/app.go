@@ -302,12 +302,13 @@ func (s *suite) appSchedules(t *testing.T) {
 		wantEqual(t, "left", must(s.AppSchedules(t.Context(), "one", "app_a"))(t), []*carillon.AppSchedule{b})
 	})
 
-	s.test(t, "schedules are due in the order of their times, those of all orgs", func(t *testing.T, s store.Store) {
-		putApps(t, s, app("one", "app_a"), app("two", "app_b"))
+	s.test(t, "of each app the first schedule is due, those of all orgs in the order of their times", func(t *testing.T, s store.Store) {
+		putApps(t, s, app("one", "app_a"), app("two", "app_b"), app("one", "app_c"))
 		update(t, s, func(ctx context.Context, tx store.Tx) error {
 			return errors.Join(
-				tx.PutAppSchedule(ctx, schedule("one", "app_a", "third", 7)), tx.PutAppSchedule(ctx, schedule("two", "app_b", "first", 5)),
-				tx.PutAppSchedule(ctx, schedule("one", "app_a", "second", 6)),
+				tx.PutAppSchedule(ctx, schedule("one", "app_a", "later", 8)), tx.PutAppSchedule(ctx, schedule("one", "app_a", "twin", 7)),
+				tx.PutAppSchedule(ctx, schedule("one", "app_a", "a twin", 7)), tx.PutAppSchedule(ctx, schedule("two", "app_b", "first", 5)),
+				tx.PutAppSchedule(ctx, schedule("one", "app_c", "second", 6)),
 			)
 		})
 		names := func(until time.Time, limit int) (list []string) {
@@ -317,6 +318,7 @@ func (s *suite) appSchedules(t *testing.T) {
 			return list
 		}
 		wantEqual(t, "until six", names(timeOf(6), 9), []string{"first", "second"})
+		wantEqual(t, "until nine", names(timeOf(9), 9), []string{"first", "second", "a twin"})
 		wantEqual(t, "the first", names(timeOf(9), 1), []string{"first"})
 		wantEqual(t, "too early", names(timeOf(4), 9), []string(nil))
 	})

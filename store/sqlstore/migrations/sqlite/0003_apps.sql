@@ -59,3 +59,4 @@ CREATE TABLE app_schedules (
 );
 
 CREATE INDEX app_schedules_at ON app_schedules (at);
+CREATE INDEX app_schedules_app ON app_schedules (org, app, at, name);

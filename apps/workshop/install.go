@@ -1,0 +1,388 @@
+package workshop
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"carillon"
+	"carillon/apps"
+	"carillon/store"
+)
+
+// maxName bounds the name of an installation, in bytes.
+const maxName = 200
+
+// unfinished is the state of an installation until all of it is there. A crash leaves it to be seen.
+const unfinished = "it was not installed to the end: uninstall it, or upgrade it"
+
+// Install implements Desk.
+func (w *Workshop) Install(ctx context.Context, org string, i Installation) (*carillon.App, error) {
+	in, err := w.judge(ctx, i.Package)
+	if err != nil {
+		return nil, err
+	}
+	in.trial = i.Trial || w.config.Feeder == nil
+	given, err := readIParams(i.IParams)
+	if err != nil {
+		return nil, err
+	}
+	in.hidden(given, nil)
+	if err := in.check(given); err != nil {
+		return nil, err
+	}
+	if err := checkName(i.Name); err != nil {
+		return nil, err
+	}
+	now := w.now()
+	a := in.app
+	a.ID, a.Org, a.Name, a.Version = carillon.NewID("app"), org, cmp.Or(i.Name, "app"), 1
+	a.PlatformVersion, a.Package, a.ExternalToken = in.parsed.PlatformVersion, i.Package, rand.Text()
+	a.InstalledAt, a.UpdatedAt = now, now
+	a.State, a.Error = carillon.AppDisabled, unfinished
+	if err := w.put(ctx, a); err != nil {
+		return nil, err
+	}
+	a.Package = nil
+	done, err := w.alone(ctx, a.ID)
+	if err != nil {
+		return nil, errors.Join(err, w.abandon(context.WithoutCancel(ctx), in))
+	}
+	defer done()
+	w.offer(in)
+	if err := w.settle(ctx, in); err != nil {
+		return nil, errors.Join(err, w.abandon(context.WithoutCancel(ctx), in))
+	}
+	if in.program != nil {
+		w.pool.Prewarm(ctx, in.key(), in.program)
+	}
+	return w.show(ctx, in.app)
+}
+
+// settle does what makes an installation whole: the app agrees, and is fed.
+func (w *Workshop) settle(ctx context.Context, in *installation) error {
+	if !in.trial {
+		if err := w.ask(ctx, in, apps.OnAppInstall); err != nil {
+			return err
+		}
+	}
+	return w.finish(ctx, in)
+}
+
+// finish makes the subscriptions what the app registers, and notes that all is done.
+func (w *Workshop) finish(ctx context.Context, in *installation) error {
+	ctx = context.WithoutCancel(ctx)
+	fed, err := w.feed(ctx, in)
+	a := *in.app
+	a.Subscriptions = fed
+	if err == nil {
+		a.State, a.Error = carillon.AppInstalled, ""
+	}
+	finished := *in
+	finished.app = &a
+	putErr := w.put(ctx, &a)
+	w.offer(&finished)
+	in.app = &a
+	return errors.Join(err, putErr)
+}
+
+// abandon removes an installation that did not come about.
+func (w *Workshop) abandon(ctx context.Context, in *installation) error {
+	var err error
+	for _, id := range in.app.Subscriptions {
+		err = errors.Join(err, w.config.Feeder.Delete(ctx, in.app.Org, id))
+	}
+	err = errors.Join(err, w.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		return tx.DeleteApp(ctx, in.app.Org, in.app.ID)
+	}))
+	w.forget(in)
+	return err
+}
+
+func (w *Workshop) put(ctx context.Context, a *carillon.App) error {
+	return w.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.PutApp(ctx, a) })
+}
+
+// judge reads a package, and fails with its findings if it is not valid.
+func (w *Workshop) judge(ctx context.Context, pkg []byte) (*installation, error) {
+	in, findings, err := w.read(ctx, pkg)
+	if err != nil {
+		return nil, err
+	}
+	return in, apps.Refusal(findings)
+}
+
+func checkName(name string) error {
+	if len(name) > maxName {
+		return carillon.Invalid("/name", fmt.Sprintf("must be at most %d bytes", maxName))
+	}
+	return nil
+}
+
+// Upgrade implements Desk.
+func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) (*carillon.App, error) {
+	next, err := w.judge(ctx, i.Package)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName(i.Name); err != nil {
+		return nil, err
+	}
+	given, err := readIParams(i.IParams)
+	if err != nil {
+		return nil, err
+	}
+	in, done, err := w.take(ctx, org, id)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	next.trial = i.Trial || w.config.Feeder == nil
+	next.hidden(given, in.values)
+	for name, value := range in.values {
+		_, set := given[name]
+		if !set && (next.parsed.IParamsPage || slices.ContainsFunc(next.parsed.IParams, func(p apps.IParam) bool { return p.Name == name })) {
+			given[name] = value
+		}
+	}
+	a := *in.app
+	a.Name, a.Version, a.PlatformVersion = cmp.Or(i.Name, a.Name), a.Version+1, next.parsed.PlatformVersion
+	a.UpdatedAt = w.now()
+	next.app = &a
+	if err := next.check(given); err != nil {
+		return nil, err
+	}
+	if !next.trial {
+		if err := w.ask(ctx, next, apps.AfterAppUpdate); err != nil {
+			return nil, err
+		}
+	}
+	a.Package, a.State, a.Error = i.Package, carillon.AppDisabled, unfinished
+	if err := w.put(ctx, &a); err != nil {
+		return nil, err
+	}
+	a.Package = nil
+	w.offer(next)
+	w.pool.Drop(next.key())
+	if err := w.finish(ctx, next); err != nil {
+		return nil, err
+	}
+	w.pool.Prewarm(ctx, next.key(), next.program)
+	return w.show(ctx, next.app)
+}
+
+// take gives an installation that nobody else changes until done.
+func (w *Workshop) take(ctx context.Context, org, id string) (in *installation, done func(), err error) {
+	if _, err := w.open(ctx, org, id); err != nil {
+		return nil, nil, err
+	}
+	if done, err = w.alone(ctx, id); err != nil {
+		return nil, nil, err
+	}
+	w.mu.Lock()
+	in = w.shop[id]
+	w.mu.Unlock()
+	if in == nil { // it was uninstalled meanwhile
+		done()
+		return nil, nil, carillon.NotFound("app", id)
+	}
+	return in, done, nil
+}
+
+// SetIParams implements Desk.
+func (w *Workshop) SetIParams(ctx context.Context, org, id string, iparams json.RawMessage) (*carillon.App, error) {
+	given, err := readIParams(iparams)
+	if err != nil {
+		return nil, err
+	}
+	in, done, err := w.take(ctx, org, id)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	next := *in
+	a := *in.app
+	a.UpdatedAt = w.now()
+	next.app, next.trial = &a, w.config.Feeder == nil
+	next.hidden(given, in.values)
+	if err := next.check(given); err != nil {
+		return nil, err
+	}
+	if err := w.put(ctx, &a); err != nil {
+		return nil, err
+	}
+	w.offer(&next)
+	return w.show(ctx, &a)
+}
+
+// Uninstall implements Desk.
+func (w *Workshop) Uninstall(ctx context.Context, org, id string) error {
+	in, done, err := w.take(ctx, org, id)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if w.config.Feeder != nil && in.program != nil && in.app.State == carillon.AppInstalled {
+		if err := w.ask(ctx, in, apps.OnAppUninstall); err != nil {
+			return err
+		}
+	}
+	ctx = context.WithoutCancel(ctx)
+	if w.config.Feeder != nil {
+		fed, err := w.fedBy(ctx, in.app)
+		if err != nil {
+			return err
+		}
+		for _, s := range fed {
+			if err := w.config.Feeder.Delete(ctx, org, s.ID); err != nil && !carillon.IsNotFound(err) {
+				return err
+			}
+		}
+	}
+	err = w.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.DeleteApp(ctx, org, id) })
+	if err != nil {
+		return err
+	}
+	w.forget(in)
+	return nil
+}
+
+// maxRefusal bounds what an app says when it refuses, in characters. It is the vendor's.
+const maxRefusal = 60
+
+// ask has an app's handlers of a set-up event run, one after the other. It fails with conflict if one refuses or fails.
+func (w *Workshop) ask(ctx context.Context, in *installation, event string) error {
+	var asked []string
+	for _, p := range in.parsed.Products {
+		handler, ok := in.parsed.Handler(p.Name, event)
+		if !ok || slices.Contains(asked, handler) {
+			continue
+		}
+		asked = append(asked, handler)
+		i, err := w.call(ctx, in, call{
+			trigger: carillon.TriggerSetup, product: p.Name, event: event, handler: handler, payload: w.envelope(in, event).json(),
+		})
+		if err != nil {
+			return err
+		}
+		w.journal.keepNow(ctx, i)
+		if i.Failed() {
+			return carillon.Conflict(explain(i))
+		}
+		if message, refused := refusal(i.Rendered); refused {
+			return carillon.Conflict("the app refuses: " + message)
+		}
+	}
+	return nil
+}
+
+// refusal reads the first argument of renderData: an object with a message, or a text.
+func refusal(rendered json.RawMessage) (message string, refused bool) {
+	var r struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if len(rendered) == 0 || json.Unmarshal(rendered, &r) != nil || len(r.Error) == 0 || string(r.Error) == "null" {
+		return "", false
+	}
+	var o struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(r.Error, &o) != nil {
+		_ = json.Unmarshal(r.Error, &o.Message) // neither: it gives no reason
+	}
+	text := []rune(cmp.Or(o.Message, "it gives no reason"))
+	if len(text) > maxRefusal {
+		text = append(text[:maxRefusal-1], '…')
+	}
+	return string(text), true
+}
+
+// App implements Desk.
+func (w *Workshop) App(ctx context.Context, org, id string) (*carillon.App, error) {
+	in, err := w.open(ctx, org, id)
+	if err != nil {
+		return nil, err
+	}
+	a := *in.app
+	if in.broken != "" {
+		a.State, a.Error = carillon.AppDisabled, in.broken
+	}
+	return w.show(ctx, &a)
+}
+
+// Apps implements Desk.
+func (w *Workshop) Apps(ctx context.Context, org string) ([]*carillon.App, error) {
+	list, err := w.config.Store.Apps(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for n, a := range list {
+		w.mu.Lock()
+		if in := w.shop[a.ID]; in != nil && in.broken != "" {
+			a.State, a.Error = carillon.AppDisabled, in.broken
+		}
+		w.mu.Unlock()
+		if list[n], err = w.show(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// show gives an installation as people may see it: without its package and token, with secrets masked, and with what keeps its
+// events from coming.
+func (w *Workshop) show(ctx context.Context, a *carillon.App) (*carillon.App, error) {
+	s := *a
+	s.Package, s.ExternalToken = nil, ""
+	s.Subscriptions = slices.Clone(a.Subscriptions)
+	values, err := readIParams(a.IParams)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range a.Secure {
+		if value, set := values[name]; set && value != nil && value != "" {
+			values[name] = apps.Masked
+		}
+	}
+	if s.IParams, err = json.Marshal(values); err != nil {
+		return nil, fmt.Errorf("show the parameters of app %s: %w", a.ID, err)
+	}
+	for _, id := range a.Subscriptions {
+		sub, err := w.config.Store.Subscription(ctx, a.Org, id)
+		switch {
+		case carillon.IsNotFound(err):
+			s.State, s.Error = carillon.AppDisabled, cmp.Or(s.Error, "subscription "+id+", which fed it, was deleted: upgrade the app")
+		case err != nil:
+			return nil, err
+		case sub.Disabled:
+			s.State, s.Error = carillon.AppDisabled, cmp.Or(s.Error, "subscription "+id+" is disabled: "+sub.DisabledReason)
+		}
+	}
+	return &s, nil
+}
+
+// Package implements Desk.
+func (w *Workshop) Package(ctx context.Context, org, id string) (*apps.App, error) {
+	in, err := w.open(ctx, org, id)
+	if err != nil {
+		return nil, err
+	}
+	return in.parsed, nil
+}
+
+// Invocations implements Desk.
+func (w *Workshop) Invocations(ctx context.Context, q store.InvocationQuery) ([]*carillon.Invocation, error) {
+	if _, err := w.open(ctx, q.Org, q.App); err != nil {
+		return nil, err
+	}
+	return w.config.Store.Invocations(ctx, q)
+}
+
+// Watch implements Desk.
+func (w *Workshop) Watch(org, id string) (nudges <-chan struct{}, stop func()) {
+	return w.journal.watch(org, id)
+}

@@ -1,0 +1,188 @@
+package workshop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"carillon"
+	"carillon/apps"
+	"carillon/egress"
+)
+
+// Bounds of $request, which are the vendor's.
+const (
+	maxRequestBody = 100 << 10
+	maxResponse    = 6 << 20
+	requestTimeout = 15 * time.Second
+)
+
+// asked is the second argument of invokeTemplate. Its cache and ttl mean nothing here: every request is sent.
+type asked struct {
+	Context map[string]any `json:"context"`
+	Body    jsontext.Value `json:"body"`
+}
+
+// reply is what came back.
+type reply struct {
+	status  int
+	header  http.Header
+	body    string
+	failure string // why nothing came back
+}
+
+// request answers $request.invokeTemplate: it fills in a template of the app, sends it, and tries again as the template says.
+func (h *host) request(ctx context.Context, name, options jsontext.Value) (jsontext.Value, error) {
+	var template string
+	if name.Kind() != '"' || json.Unmarshal(name, &template) != nil {
+		return nil, refuse(http.StatusBadRequest, "the name of a request template must be a text")
+	}
+	r, ok := h.in.parsed.Request(template)
+	if !ok {
+		return nil, refuse(http.StatusBadRequest, "there is no request template %s in config/requests.json that the manifest names", shown(template))
+	}
+	var a asked
+	if options.Kind() != 'n' && json.Unmarshal(options, &a) != nil {
+		return nil, refuse(http.StatusBadRequest, "what goes with a request must be an object with context and body")
+	}
+	body, err := bodyOf(a.Body)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.Expand(apps.Scope{IParams: h.in.values, Context: a.Context})
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "%s", h.secrets().text(err.Error()))
+	}
+	if _, err := h.workshop.config.Gate.CheckHost(out.URL.Hostname(), "host"); err != nil {
+		return nil, refuse(http.StatusBadRequest, "%s", h.secrets().text(reasonOf(err)))
+	}
+	h.hideCredentials(out.Header)
+	return h.answer(h.attempts(ctx, r, out, body))
+}
+
+// reasonOf is what a fault says.
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[*carillon.Error](err); ok && len(e.Faults) > 0 {
+		return e.Faults[0].Member + " " + e.Faults[0].Reason
+	}
+	return err.Error()
+}
+
+// bodyOf reads the body: a text as it is, another value as JSON.
+func bodyOf(v jsontext.Value) (string, error) {
+	var body string
+	switch {
+	case len(v) == 0 || v.Kind() == 'n':
+	case v.Kind() == '"':
+		if json.Unmarshal(v, &body) != nil {
+			return "", refuse(http.StatusBadRequest, "the body cannot be read")
+		}
+	default:
+		body = string(v)
+	}
+	if len(body) > maxRequestBody {
+		return "", refuse(http.StatusRequestEntityTooLarge, "the body has more than %d KB", maxRequestBody>>10)
+	}
+	return body, nil
+}
+
+// hideCredentials has what stands after "Basic" taken out of what the handler tells, since no secret can be seen in it.
+func (h *host) hideCredentials(header http.Header) {
+	_, credentials, ok := strings.Cut(header.Get("Authorization"), " ")
+	if !ok {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.mask.forms) > 0 {
+		h.mask = h.mask.and(credentials)
+	}
+}
+
+// attempts sends until something else than a passing failure came back: no connection, 429, 5xx.
+func (h *host) attempts(ctx context.Context, r *apps.Request, out *apps.Call, body string) (reply, int) {
+	for n := 1; ; n++ {
+		got := h.send(ctx, out, body)
+		passing := got.failure != "" || got.status == http.StatusTooManyRequests || got.status >= 500
+		if !passing || n >= r.MaxAttempts || ctx.Err() != nil {
+			return got, n
+		}
+		select {
+		case <-ctx.Done():
+			return got, n
+		case <-time.After(r.RetryDelay):
+		}
+	}
+}
+
+// send makes one attempt. Redirects are not followed: they could carry the credentials to another host.
+func (h *host) send(ctx context.Context, out *apps.Call, body string) reply {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, out.Method, out.URL.String(), strings.NewReader(body))
+	if err != nil {
+		return reply{failure: "the request cannot be made"}
+	}
+	if body == "" {
+		request.Body = http.NoBody
+	}
+	request.Header = out.Header.Clone()
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", "Carillon-App")
+	}
+	response, err := h.workshop.transport.RoundTrip(request)
+	if err != nil {
+		return reply{failure: unreachable(ctx, err)}
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
+	switch {
+	case err != nil:
+		return reply{failure: unreachable(ctx, err)}
+	case len(content) > maxResponse:
+		return reply{status: http.StatusRequestEntityTooLarge, header: response.Header, body: "the response has more than 6 MB"}
+	}
+	return reply{status: response.StatusCode, header: response.Header, body: strings.ToValidUTF8(string(content), "\uFFFD")}
+}
+
+// unreachable says why no answer came, without the URL, which may hold a secret.
+func unreachable(ctx context.Context, err error) string {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return "no answer within 15 s"
+	}
+	if why, ok := egress.Explain(err); ok {
+		return why
+	}
+	return "the connection failed"
+}
+
+// answer gives the script what came back: below 400 as the promise's value, the rest as its rejection.
+func (h *host) answer(got reply, attempts int) (jsontext.Value, error) {
+	if got.failure != "" {
+		rejection := refuse(http.StatusBadGateway, "%s", h.secrets().text(got.failure))
+		rejection.Members["attempts"] = attempts
+		return nil, rejection
+	}
+	headers := map[string]string{}
+	for name, values := range got.header {
+		headers[strings.ToLower(name)] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
+	}
+	if got.status >= 400 {
+		rejection := refuse(got.status, "the request was answered with %d", got.status)
+		rejection.Members = map[string]any{"response": got.body, "headers": headers, "attempts": attempts, "errorSource": "PRODUCT"}
+		return nil, rejection
+	}
+	text, err := json.Marshal(struct {
+		Status   int               `json:"status"`
+		Headers  map[string]string `json:"headers"`
+		Response string            `json:"response"`
+		Attempts int               `json:"attempts"`
+	}{got.status, headers, got.body, attempts})
+	return text, err
+}
