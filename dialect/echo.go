@@ -55,10 +55,14 @@ func RequestOf(m *carillon.Message) Request {
 	}
 }
 
-// FormPayload gives the JSON of a form that carries it in its field "payload", and any other body as it is.
+// FormPayload gives the JSON of a form that carries it in its field "payload", and any other body as it is; also JSON that is
+// called a form, as senders do that leave the content type to their HTTP library.
 func FormPayload(r Request) ([]byte, error) {
 	media, _, _ := strings.Cut(r.ContentType, ";")
 	if !strings.EqualFold(strings.TrimSpace(media), "application/x-www-form-urlencoded") {
+		return r.Body, nil
+	}
+	if bare := bytes.TrimLeft(r.Body, " \t\r\n"); len(bare) > 0 && (bare[0] == '{' || bare[0] == '[') {
 		return r.Body, nil
 	}
 	form, err := url.ParseQuery(string(r.Body))

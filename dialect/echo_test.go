@@ -89,3 +89,23 @@ func merged(target, patch any) any {
 	}
 	return of
 }
+
+func TestAPayloadIsFoundInFormsAndOutside(t *testing.T) {
+	const form = "application/x-www-form-urlencoded; charset=UTF-8"
+	for name, c := range map[string]struct{ contentType, body, want string }{
+		"JSON":                       {"application/json", `{"a":1}`, `{"a":1}`},
+		"no content type":            {"", `{"a":1}`, `{"a":1}`},
+		"a form":                     {form, `payload=%7B%22a%22%3A+1%7D&other=x`, `{"a": 1}`},
+		"JSON that is called a form": {form, " \n" + `[{"a":"b=c&d"}]`, " \n" + `[{"a":"b=c&d"}]`},
+	} {
+		got, err := dialect.FormPayload(dialect.Request{ContentType: c.contentType, Body: []byte(c.body)})
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	for body, code := range map[string]carillon.Code{"a=b": carillon.CodeInvalid, "": carillon.CodeInvalid, "payload=%zz": carillon.CodeMalformed} {
+		if _, err := dialect.FormPayload(dialect.Request{ContentType: form, Body: []byte(body)}); carillon.ErrorCode(err) != code {
+			t.Errorf("%q: %v, want %s", body, err, code)
+		}
+	}
+}
