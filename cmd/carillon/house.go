@@ -16,6 +16,7 @@ import (
 	"carillon"
 	"carillon/access"
 	"carillon/api"
+	"carillon/apps/workshop"
 	"carillon/console"
 	"carillon/deliver"
 	"carillon/deliver/amqp"
@@ -86,7 +87,9 @@ func sinks(f houseFlags, log *slog.Logger) (open map[carillon.SinkType]deliver.O
 type houseFlags struct {
 	dataFlags         `embed:""`
 	Dev               bool          `help:"Accept the API key dev for the org dev, and sinks on private addresses. Loopback addresses only."`
-	AllowPrivateSinks bool          `help:"Let messages go to addresses that are not public."`
+	AllowPrivateSinks bool          `help:"Let messages, and requests of apps, go to addresses that are not public."`
+	PublicURL         string        `help:"Where this server is reached from outside, such as https://carillon.example.com: target URLs of apps begin with it. Default: the address it listens on." placeholder:"URL"`
+	AppLimits         string        `help:"What an app may ask for in a minute: as much as with the vendor (50 requests, 50 operations of $$db, 250 external events), or any number (none)." enum:"vendor,none" default:"vendor"`
 	Grace             time.Duration `help:"How long a stop waits for requests and deliveries in hand." default:"20s"`
 }
 
@@ -99,6 +102,7 @@ type house struct {
 	ledger   *ledger.Ledger
 	intake   *intake.Intake
 	engine   *deliver.Engine
+	workshop *workshop.Workshop
 	tracing  *telemetry.Tracing
 	sinks    func() error // closes them
 	handler  http.Handler
@@ -135,6 +139,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 	}
 	places, closing := sinks(h.flags, h.log)
 	h.sinks = closing
+	h.appSinks(places)
 	h.engine, err = deliver.New(deliver.Config{
 		Store: h.store, Dialects: spoken, Sinks: places, Common: common(), Logger: h.log, Grace: h.flags.Grace,
 		Observe: func(a *carillon.Attempt) {
@@ -146,6 +151,9 @@ func (h *house) connect(ctx context.Context) (err error) {
 		return err
 	}
 	metrics.Collect(h.store, h.engine, h.log)
+	if err := h.openWorkshop(spoken); err != nil {
+		return err
+	}
 	h.intake, err = intake.New(intake.Config{Store: h.store, Ledger: h.ledger, Dialects: spoken, Logger: h.log})
 	if err != nil {
 		return err
@@ -164,21 +172,23 @@ func (h *house) connect(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	h.handler = h.tracing.Watch(mount(routes, pages, h.intake, metrics.Handler()))
+	h.handler = h.tracing.Watch(mount(routes, pages, h.intake, h.workshop, metrics.Handler()))
 	if h.flags.Dev {
 		h.handler = loopbackOnly(h.handler)
 	}
 	return nil
 }
 
-// mount puts the faces under one roof: the console has the root and /console/, vendors have /in/, the API everything else.
-func mount(routes, pages, door, metrics http.Handler) http.Handler {
+// mount puts the faces under one roof: the console has the root and /console/, vendors have /in/, those who call apps
+// /app-hooks/, the API everything else.
+func mount(routes, pages, door, hooks, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", routes)
 	mux.Handle("GET /{$}", pages)
 	mux.Handle("/console/", pages)
 	mux.Handle("GET /favicon.ico", pages)
 	mux.Handle("/in/", door)
+	mux.Handle("/app-hooks/", hooks)
 	mux.Handle("GET /metrics", metrics)
 	return mux
 }
@@ -204,6 +214,7 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 	working.Go(func() error { return h.ledger.Run(desks) })
 	working.Go(func() error { return h.intake.Run(desks) })
 	working.Go(func() error { return h.engine.Run(desks) })
+	working.Go(func() error { return h.workshop.Run(desks) })
 	server := &http.Server{
 		Handler:           h.handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -236,6 +247,9 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 
 // close gives back what a house holds.
 func (h *house) close(ctx context.Context) error {
+	if h.workshop != nil {
+		h.workshop.Close(ctx)
+	}
 	err := errors.Join(h.sinks(), h.tracing.Stop(ctx), h.store.Close())
 	h.unlock()
 	return err

@@ -21,6 +21,9 @@ func (c *serveCmd) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
+	if c.PublicURL == "" {
+		c.PublicURL = "http://" + listener.Addr().String()
+	}
 	house, err := openHouse(ctx, c.houseFlags, d.log)
 	if err != nil {
 		_ = listener.Close()
