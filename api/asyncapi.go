@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"carillon"
 	"carillon/dialect"
 	"carillon/sample"
 )
@@ -158,23 +157,13 @@ func (doc *asyncAPI) addDialect(ctx context.Context, d dialect.Dialect, signatur
 
 // addExample adds the sample of an event to its message, as it is told with a dialect's settings.
 func addExample(ctx context.Context, message object, d dialect.Dialect, eventType string, settings dialect.Settings) error {
-	story, ok := sample.StoryIn(d, eventType)
-	if !ok {
-		return nil
+	m, ok, err := sample.Message(ctx, d, eventType, settings, exampleTime, exampleOrg)
+	if err != nil || !ok {
+		return err
 	}
-	change := story.Change(exampleTime, exampleOrg)
-	for i, name := range d.Events(change) {
-		if name != story.EventType {
-			continue
-		}
-		m, err := dialect.Encode(ctx, d, carillon.Event{Change: change, Index: i, Type: name}, settings, sample.PastOf(change))
-		if err != nil {
-			return fmt.Errorf("encode the sample of %s: %w", eventType, err)
-		}
-		message["contentType"] = m.ContentType
-		if media, _, _ := mime.ParseMediaType(m.ContentType); media == typeJSON || strings.HasSuffix(media, "+json") {
-			message["examples"] = []object{{"name": "sample", "summary": "With an account made up", "payload": json.RawMessage(m.Body)}}
-		}
+	message["contentType"] = m.ContentType
+	if media, _, _ := mime.ParseMediaType(m.ContentType); media == typeJSON || strings.HasSuffix(media, "+json") {
+		message["examples"] = []object{{"name": "sample", "summary": "With an account made up", "payload": json.RawMessage(m.Body)}}
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package sample
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +30,25 @@ func Change(eventType string, now time.Time, org string) (*carillon.Change, bool
 		return nil, false
 	}
 	return s.Change(now, org), true
+}
+
+// Message is an event type of a dialect as it would be told of a sample, with the dialect's settings; false if no story makes such
+// an event happen.
+func Message(ctx context.Context, d dialect.Dialect, eventType string, settings dialect.Settings, now time.Time, org string) (carillon.Message, bool, error) {
+	story, ok := StoryIn(d, eventType)
+	if !ok {
+		return carillon.Message{}, false, nil
+	}
+	change := story.Change(now, org)
+	i := slices.Index(d.Events(change), story.EventType)
+	if i < 0 {
+		return carillon.Message{}, false, nil
+	}
+	m, err := dialect.Encode(ctx, d, carillon.Event{Change: change, Index: i, Type: story.EventType}, settings, PastOf(change))
+	if err != nil {
+		return carillon.Message{}, false, fmt.Errorf("encode the sample of %s: %w", eventType, err)
+	}
+	return m, true, nil
 }
 
 // Change is what Change gives for the story's event type. What Set has set is not in it.
