@@ -334,6 +334,7 @@ type Tx interface {
 	// DeleteAppSchedule fails with not_found.
 	DeleteAppSchedule(ctx context.Context, org, app, name string) error
 
-	// Prune removes what has outlived its time.
-	Prune(ctx context.Context, e Expiry) error
+	// Prune removes what has outlived its time, but at most so many of each sort, so that it keeps nobody waiting for long;
+	// more says that others may be left.
+	Prune(ctx context.Context, e Expiry, most int) (more bool, err error)
 }

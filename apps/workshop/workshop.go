@@ -156,8 +156,11 @@ func (w *Workshop) Checks() apps.Checks {
 	return apps.Checks{Script: Script{w.config.Script}, EventTypes: w.types, Modules: []string{}}
 }
 
-// pruneEvery is how often what has outlived its time is removed.
-const pruneEvery = time.Hour
+// pruneEvery is how often what has outlived its time is removed, pruneMost how much of it.
+const (
+	pruneEvery = time.Hour
+	pruneMost  = 10_000
+)
 
 // Run has schedules come round, and keeps what handlers did, until ctx ends. Then it waits for the handlers that schedules have
 // called, for Config.Grace at most.
@@ -189,7 +192,8 @@ func (w *Workshop) prune(ctx context.Context) {
 	for {
 		now := w.now()
 		err := w.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-			return tx.Prune(ctx, store.Expiry{Invocations: now.Add(-w.config.Retention), AppValues: now})
+			_, err := tx.Prune(ctx, store.Expiry{Invocations: now.Add(-w.config.Retention), AppValues: now}, pruneMost)
+			return err
 		})
 		if err != nil && ctx.Err() == nil {
 			w.config.Logger.Error("remove what apps no longer need", "error", err)

@@ -91,6 +91,7 @@ type houseFlags struct {
 	PublicURL         string        `help:"Where this server is reached from outside, such as https://carillon.example.com: target URLs of apps begin with it. Default: the address it listens on." placeholder:"URL"`
 	AppLimits         string        `help:"What an app may ask for in a minute: as much as with the vendor (50 requests, 50 operations of $$db, 250 external events), or any number (none)." enum:"vendor,none" default:"vendor"`
 	Grace             time.Duration `help:"How long a stop waits for requests and deliveries in hand." default:"20s"`
+	retention         `embed:""`
 }
 
 // house is a server with everything connected, not yet listening.
@@ -214,6 +215,10 @@ func (h *house) run(ctx context.Context, listener net.Listener, ready func()) (e
 	working.Go(func() error { return h.ledger.Run(desks) })
 	working.Go(func() error { return h.intake.Run(desks) })
 	working.Go(func() error { return h.engine.Run(desks) })
+	working.Go(func() error {
+		h.flags.sweep(desks, h.store, h.log)
+		return nil
+	})
 	working.Go(func() error { return h.workshop.Run(desks) })
 	server := &http.Server{
 		Handler:           h.handler,

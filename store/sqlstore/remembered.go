@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"carillon"
 	"carillon/store"
@@ -74,20 +75,46 @@ func (t *tx) PutHeard(ctx context.Context, heard []*carillon.Heard) error {
 	return nil
 }
 
-// Prune removes what has outlived its time.
-func (t *tx) Prune(ctx context.Context, e store.Expiry) error {
-	if _, err := t.exec(ctx, `DELETE FROM remembered WHERE created_at < $1`, toMillis(e.Remembered)); err != nil {
-		return fmt.Errorf("prune remembered results: %w", err)
+// Prune removes what has outlived its time, most of each sort.
+func (t *tx) Prune(ctx context.Context, e store.Expiry, most int) (more bool, err error) {
+	for _, sort := range []struct {
+		what, text string
+		before     int64
+	}{
+		{
+			"remembered results", `DELETE FROM remembered WHERE (org, scope, key) IN
+				(SELECT org, scope, key FROM remembered WHERE created_at < $1 LIMIT $2)`, toMillis(e.Remembered),
+		},
+		{
+			"attempts", `DELETE FROM attempts WHERE (org, subscription, at) IN
+				(SELECT org, subscription, at FROM attempts WHERE at < $1 LIMIT $2)`, toNanos(e.Attempts),
+		},
+		{
+			"deliveries", `DELETE FROM inbox WHERE position IN
+				(SELECT position FROM inbox WHERE received_at < $1 AND state IN ('applied', 'duplicate') LIMIT $2)`, toMillis(e.Inbox),
+		},
+		{
+			"invocations", `DELETE FROM app_invocations WHERE position IN
+				(SELECT position FROM app_invocations WHERE at < $1 LIMIT $2)`, toMillis(e.Invocations),
+		},
+		{
+			"values of apps", `DELETE FROM app_values WHERE (org, app, key) IN
+				(SELECT org, app, key FROM app_values WHERE expires_at < $1 LIMIT $2)`, toMillis(e.AppValues),
+		},
+	} {
+		n, err := t.exec(ctx, sort.text, sort.before, most)
+		if err != nil {
+			return false, fmt.Errorf("prune %s: %w", sort.what, err)
+		}
+		more = more || n == int64(most)
 	}
-	if _, err := t.exec(ctx, `DELETE FROM attempts WHERE at < $1`, e.Attempts.UnixNano()); err != nil {
-		return fmt.Errorf("prune attempts: %w", err)
+	return more, nil
+}
+
+// toNanos is t.UnixNano, which does not reach back to the zero time.
+func toNanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
-	if _, err := t.exec(ctx, `DELETE FROM inbox WHERE received_at < $1 AND state IN ('applied', 'duplicate')`, toMillis(e.Inbox)); err != nil {
-		return fmt.Errorf("prune deliveries: %w", err)
-	}
-	if _, err := t.exec(ctx, `DELETE FROM app_invocations WHERE at < $1`, toMillis(e.Invocations)); err != nil {
-		return fmt.Errorf("prune invocations: %w", err)
-	}
-	_, err := t.exec(ctx, `DELETE FROM app_values WHERE expires_at < $1`, toMillis(e.AppValues))
-	return wrap("prune values of apps", err)
+	return t.UnixNano()
 }

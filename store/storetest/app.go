@@ -209,10 +209,10 @@ func (s *suite) invocations(t *testing.T) {
 		old, young := invocation("one", "app_a", "inv_1"), invocation("one", "app_a", "inv_2")
 		young.At = timeOf(9)
 		addInvocations(t, s, old, young)
-		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.Prune(ctx, store.Expiry{}) })
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return prune(ctx, tx, store.Expiry{}) })
 		wantInvocations(t, s, store.InvocationQuery{Org: "one", App: "app_a", Limit: 9}, "inv_2", "inv_1")
 		update(t, s, func(ctx context.Context, tx store.Tx) error {
-			return tx.Prune(ctx, store.Expiry{Invocations: timeOf(9)})
+			return prune(ctx, tx, store.Expiry{Invocations: timeOf(9)})
 		})
 		wantInvocations(t, s, store.InvocationQuery{Org: "one", App: "app_a", Limit: 9}, "inv_2")
 	})
@@ -256,7 +256,9 @@ func (s *suite) appValues(t *testing.T) {
 		update(t, s, func(ctx context.Context, tx store.Tx) error {
 			return errors.Join(tx.PutAppValue(ctx, forever), tx.PutAppValue(ctx, past), tx.PutAppValue(ctx, future))
 		})
-		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.Prune(ctx, store.Expiry{AppValues: timeOf(5)}) })
+		update(t, s, func(ctx context.Context, tx store.Tx) error {
+			return prune(ctx, tx, store.Expiry{AppValues: timeOf(5)})
+		})
 		for key, gone := range map[string]bool{"forever": false, "past": true, "future": false} {
 			if _, err := s.AppValue(t.Context(), "one", "app_a", key); carillon.IsNotFound(err) != gone {
 				t.Errorf("%s: %v", key, err)

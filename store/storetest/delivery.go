@@ -203,7 +203,7 @@ func (s *suite) deliveries(t *testing.T) {
 			return nil
 		})
 		update(t, s, func(ctx context.Context, tx store.Tx) error {
-			return tx.Prune(ctx, store.Expiry{Remembered: timeOf(4), Attempts: timeOf(2)})
+			return prune(ctx, tx, store.Expiry{Remembered: timeOf(4), Attempts: timeOf(2)})
 		})
 		var numbers []int
 		for _, a := range must(s.Attempts(t.Context(), "one", "sub_1", time.Time{}, 10))(t) {
@@ -224,6 +224,15 @@ func (s *suite) deliveries(t *testing.T) {
 			return err
 		})
 	})
+}
+
+// prune prunes by ones.
+func prune(ctx context.Context, tx store.Tx, e store.Expiry) error {
+	for {
+		if more, err := tx.Prune(ctx, e, 1); err != nil || !more {
+			return err
+		}
+	}
 }
 
 func drawProgress(rt *rapid.T) *carillon.Progress {

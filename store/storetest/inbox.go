@@ -212,7 +212,7 @@ func (s *suite) inbox(t *testing.T) {
 			}
 			update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.AddInbound(ctx, d) })
 		}
-		update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.Prune(ctx, store.Expiry{Inbox: timeOf(9)}) })
+		update(t, s, func(ctx context.Context, tx store.Tx) error { return prune(ctx, tx, store.Expiry{Inbox: timeOf(9)}) })
 		wantIDs(t, s, store.InboxQuery{Limit: 9, Ascending: true}, "inb_0", "inb_3", "inb_4")
 	})
 
