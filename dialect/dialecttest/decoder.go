@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -476,5 +477,6 @@ func blankAt(node any, path []string) any {
 
 // alike reports whether two decoders' answers say the same.
 func alike[T any](a, b T) bool {
-	return cmp.Equal(a, b, cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }))
+	// cmp goes through texts byte by byte, which takes a hundred times as long.
+	return reflect.DeepEqual(a, b) || cmp.Equal(a, b, cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }))
 }
