@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"carillon"
@@ -143,12 +144,7 @@ func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) 
 	defer done()
 	next.trial = i.Trial || w.config.Feeder == nil
 	next.hidden(given, in.values)
-	for name, value := range in.values {
-		_, set := given[name]
-		if !set && (next.parsed.IParamsPage || slices.ContainsFunc(next.parsed.IParams, func(p apps.IParam) bool { return p.Name == name })) {
-			given[name] = value
-		}
-	}
+	next.inherit(given, in)
 	a := *in.app
 	a.Name, a.Version, a.PlatformVersion = cmp.Or(i.Name, a.Name), a.Version+1, next.parsed.PlatformVersion
 	a.UpdatedAt = w.now()
@@ -173,6 +169,20 @@ func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) 
 	}
 	w.pool.Prewarm(ctx, next.key(), next.program)
 	return w.show(ctx, next.app)
+}
+
+// inherit adds to given what the package before had of the parameters that the next one has too. A trial's values for trying are not
+// inherited: the next package may have others.
+func (in *installation) inherit(given map[string]any, before *installation) {
+	for name, value := range before.values {
+		_, set := given[name]
+		has := in.parsed.IParamsPage || slices.ContainsFunc(in.parsed.IParams, func(p apps.IParam) bool { return p.Name == name })
+		tried, trying := before.parsed.TestIParams[name]
+		if set || !has || in.trial && (value == "" || trying && reflect.DeepEqual(value, tried)) {
+			continue
+		}
+		given[name] = value
+	}
 }
 
 // take gives an installation that nobody else changes until done.
