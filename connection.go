@@ -62,6 +62,9 @@ func (c *Connection) Origin() string { return connectionOrigin + c.Dialect + ":"
 // "connection:con_1".
 func (c *Connection) Source() string { return connectionOrigin + c.ID }
 
+// FromConnection reports whether an origin is that of a connection.
+func FromConnection(origin string) bool { return strings.HasPrefix(origin, connectionOrigin) }
+
 // CameFrom reports whether the change came in through a connection that speaks the dialect: what the vendor sent beside
 // the canonical members (Extra) is then of this very change.
 func (c *Change) CameFrom(dialect string) bool {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -25,8 +26,8 @@ const (
 
 const (
 	groupSize        = 256 // events that one transaction may share
-	maxConfirmations = 20 // within some six minutes (see backoff)
-	maxRaces         = 5 // how often an event is held against records that others make and delete meanwhile
+	maxConfirmations = 20  // within some six minutes (see backoff)
+	maxRaces         = 5   // how often an event is held against records that others make and delete meanwhile
 	maxKey           = 255
 )
 
@@ -62,7 +63,15 @@ func (w *worker) apply(ctx context.Context, e *ear, due []*item) error {
 		}
 		entry, err := w.entry(ctx, e, it, touched)
 		if err != nil {
-			return err
+			// The events before it come first, whatever becomes of this one.
+			if err := flush(); err != nil {
+				return err
+			}
+			if err := w.report(ctx, e, it, err); err != nil {
+				return err
+			}
+			done[it] = true
+			continue
 		}
 		group, entries = append(group, it), append(entries, entry)
 		// What goes along with a deletion is known to the ledger only.
@@ -107,9 +116,7 @@ func (w *worker) entry(ctx context.Context, e *ear, it *item, touched map[carill
 		if differs {
 			touched[s.Ref] = true
 		}
-		if s.Sort != dialect.Mention {
-			write.Heard = carillon.HeardAt{At: it.at, Op: it.told.Op}
-		}
+		write.Heard = carillon.HeardAt{At: it.at, Op: it.told.Op}
 		entry.Writes = append(entry.Writes, *write)
 	}
 	return entry, nil
@@ -117,7 +124,7 @@ func (w *worker) entry(ctx context.Context, e *ear, it *item, touched map[carill
 
 // write says what a statement asks of the ledger; nil for nothing. differs says whether that may change the record.
 func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write *ledger.Write, differs bool, err error) {
-	write = &ledger.Write{Ref: s.Ref, On: s.On, IfExists: true, Cascade: true}
+	write = &ledger.Write{Ref: s.Ref, On: s.On, IfExists: true, Release: true}
 	if s.Extra != nil {
 		write.Extra = map[string][]byte{e.Dialect: s.Extra}
 	}
@@ -128,7 +135,7 @@ func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write
 	record, err := w.in.store.Record(ctx, e.Org, s.Ref)
 	switch {
 	case carillon.IsNotFound(err):
-		write.Op, write.Data = ledger.Create, withoutNulls(s.Data)
+		write.Op, write.Data = ledger.Create, asCreated(s.Kind, s.Data)
 		if s.Sort == dialect.Mention {
 			write.Op = ledger.Ensure
 		}
@@ -138,12 +145,9 @@ func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write
 	case s.Sort == dialect.Mention:
 		return nil, false, nil
 	}
-	echo, err := dialect.Echo(ctx, e.decoder, record, e.settings, e.reading, w.in.past)
+	echo, err := w.echo(ctx, e, record)
 	if err != nil {
 		return nil, false, err
-	}
-	if echo == nil {
-		echo = record.Data
 	}
 	// Without If-Match: what somebody else writes in this moment is newer than what the vendor said.
 	write.Op = ledger.Patch
@@ -155,19 +159,51 @@ func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write
 	return write, differs, nil
 }
 
-// withoutNulls gives an object without the members that are null.
-func withoutNulls(object []byte) []byte {
-	kept := []byte{'{'}
-	for name, value := range dialect.Members(object) {
-		if string(value) == "null" {
-			continue
+// echo is what the vendor would say if it knew of the record what we know. A record that cannot be told in its language,
+// because somebody put things into it that do not go there and back, is held against as it stands.
+func (w *worker) echo(ctx context.Context, e *ear, record *carillon.Record) (echo []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.in.log.ErrorContext(ctx, "tell a record to its vendor: panic", "record", record.Ref.String(), "panic", r, "stack", string(debug.Stack()))
+			echo, err = record.Data, nil
 		}
-		if len(kept) > 1 {
-			kept = append(kept, ',')
-		}
-		kept = append(append(append(kept, name...), ':'), value...)
+	}()
+	echo, err = dialect.Echo(ctx, e.decoder, record, e.settings, e.reading, w.in.past)
+	switch {
+	case err != nil && (ctx.Err() != nil || carillon.ErrorCode(err) == carillon.CodeUnavailable):
+		return nil, err
+	case err != nil:
+		w.in.log.WarnContext(ctx, "tell a record to its vendor", "connection", e.ID, "record", record.Ref.String(), "error", err)
+		return record.Data, nil
+	case echo == nil: // the dialect does not tell of such records
+		return record.Data, nil
 	}
-	return append(kept, '}')
+	return echo, nil
+}
+
+// asCreated gives the members of a record that the house does not know yet: those that are not null. What a record must
+// have, and may be empty, is empty where the vendor does not say it.
+func asCreated(kind carillon.Kind, data []byte) []byte {
+	object := []byte{'{'}
+	add := func(name, value []byte) {
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(append(append(object, name...), ':'), value...)
+	}
+	said := map[string]bool{}
+	for name, value := range dialect.Members(data) {
+		if string(value) != "null" {
+			said[dialect.Unquote(name)] = true
+			add(name, value)
+		}
+	}
+	for _, f := range carillon.Fields(kind) {
+		if f.Required && f.Default == "" && !f.NonEmpty && !f.ReadOnly && !said[f.Name] && f.Type != carillon.TypeTime {
+			add(dialect.AppendString(nil, f.Name), []byte(`""`))
+		}
+	}
+	return append(object, '}')
 }
 
 // keyOf gives the key of an event: its id, if that can be one.
@@ -183,18 +219,17 @@ func outcomeOf(r ledger.Result) (string, []int64) {
 	if r.Repeated {
 		return outcomeRepeated, nil
 	}
-	outcome, late := outcomeUnchanged, false
+	outcome := outcomeUnchanged
 	var seqs []int64
 	for _, o := range r.Outcomes {
 		if o.Seq > 0 {
 			seqs = append(seqs, o.Seq)
 		}
-		late = late || o.Late
 	}
-	switch {
+	switch n := len(r.Outcomes); {
 	case len(seqs) > 0:
 		outcome = outcomeChanged
-	case late:
+	case n > 0 && r.Outcomes[n-1].Late: // the record that the event is about comes last
 		outcome = outcomeLate
 	}
 	return outcome, seqs
@@ -229,7 +264,7 @@ func (w *worker) report(ctx context.Context, e *ear, it *item, err error) error 
 	}
 	if err == nil {
 		if it.State != carillon.InboxReceived {
-			w.in.observe(it.Inbound)
+			return w.settled(ctx, it.Inbound)
 		}
 		return nil
 	}
@@ -243,8 +278,10 @@ func (w *worker) report(ctx context.Context, e *ear, it *item, err error) error 
 		w.in.log.ErrorContext(ctx, "apply an event of a delivery", "org", it.Org, "delivery", it.ID, "event", it.told.ID, "error", err)
 	}
 	event.Outcome = outcomeFailed
-	it.Problem = problemOf(err)
-	it.Awaits = missing(it.told.Statements, err)
+	if it.Problem == nil { // of several, the first
+		it.Problem = problemOf(err)
+		it.Awaits = missing(it.told.Statements, err)
+	}
 	settle(it.Inbound)
 	return w.save(ctx, []*carillon.Inbound{it.Inbound})
 }

@@ -75,6 +75,9 @@ func (in *Intake) Update(ctx context.Context, c *carillon.Connection) error {
 		if c.Dialect != kept.Dialect {
 			return carillon.Invalid("/dialect", "cannot be changed; make another connection")
 		}
+		if c.Verify.Type == kept.Verify.Type && c.Verify.TopicARN == "" {
+			c.Verify.TopicARN = kept.Verify.TopicARN // which may have been confirmed a moment ago
+		}
 		c.CreatedAt, c.UpdatedAt = kept.CreatedAt, in.now().UTC().Truncate(time.Millisecond)
 		return tx.PutConnection(ctx, c)
 	})

@@ -1,48 +1,16 @@
 package intake
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
-	"net/url"
 
 	"carillon"
 	"carillon/store"
 )
 
-// masked stands for a secret.
-const masked = "***"
-
 // Inbound implements Desk.
 func (in *Intake) Inbound(ctx context.Context, org, id string) (*carillon.Inbound, error) {
-	d, err := in.store.Inbound(ctx, org, id)
-	if err != nil {
-		return nil, err
-	}
-	c, err := in.store.Connection(ctx, org, d.Connection)
-	switch {
-	case carillon.IsNotFound(err):
-		return d, nil // the connection is being deleted, and this with it
-	case err != nil:
-		return nil, err
-	}
-	if c.Verify.Type == carillon.VerifyParameter {
-		for _, form := range forms(c.Verify.Value) {
-			d.Body = bytes.ReplaceAll(d.Body, []byte(form), []byte(masked))
-		}
-	}
-	return d, nil
-}
-
-// forms are the ways in which a body may spell a value.
-func forms(value string) []string {
-	quoted, err := json.Marshal(value)
-	if err != nil {
-		return []string{value}
-	}
-	inside := string(quoted[1 : len(quoted)-1])
-	return []string{value, inside, url.QueryEscape(value), url.QueryEscape(inside)}
+	return in.store.Inbound(ctx, org, id)
 }
 
 // Retry implements Desk.

@@ -25,7 +25,7 @@ type Desk interface {
 	Update(ctx context.Context, c *carillon.Connection) error
 	// Delete removes a connection with its inbox. Records that came through it stay.
 	Delete(ctx context.Context, org, id string) error
-	// Inbound reads a delivery; a secret in its body that proves requests is masked.
+	// Inbound reads a delivery.
 	Inbound(ctx context.Context, org, id string) (*carillon.Inbound, error)
 	// Retry runs a quarantined delivery again. Fails with conflict if it is not quarantined.
 	Retry(ctx context.Context, org, id string) (*carillon.Inbound, error)
@@ -144,11 +144,13 @@ func (in *Intake) Run(ctx context.Context) error {
 	if err := in.resume(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
+	var retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-in.news:
+		case <-retry:
 		}
 		in.mu.Lock()
 		arrived, hired := in.arrived, in.hired
@@ -159,11 +161,19 @@ func (in *Intake) Run(ctx context.Context) error {
 		}
 		for key := range arrived {
 			if err := in.release(ctx, key); err != nil && ctx.Err() == nil {
-				in.log.ErrorContext(ctx, "run deliveries that waited for a record", "org", key.Org, "record", key.Ref.String(), "error", err)
+				in.log.ErrorContext(ctx, "run deliveries that waited for a record; trying again",
+					"org", key.Org, "record", key.Ref.String(), "error", err)
+				in.mu.Lock()
+				in.arrived[key] = true
+				in.mu.Unlock()
+				retry = time.After(releaseAgain)
 			}
 		}
 	}
 }
+
+// releaseAgain is how long deliveries that waited for a record wait again if the store fails them.
+const releaseAgain = time.Second
 
 // tellRun has Run look for news.
 func (in *Intake) tellRun() {

@@ -27,7 +27,7 @@ func TestWhatAVendorTellsBecomesChanges(t *testing.T) {
 	h.want(h.tell(c, accountEvent("e2", "1", "updated", 1, "Acme Ltd"), contactEvent("e3", "7", "created", 2, "Ada", "1")), "applied changed changed")
 	h.want(h.tell(c, accountEvent("e4", "1", "updated", 3, "Acme Ltd")), "applied unchanged")
 	h.want(h.tell(c, vendorEvent{ID: "e5", Type: "deleted", Record: "1", At: noon.Add(time.Hour)}), "applied changed")
-	want := "created account v_1\nupdated account v_1 ~name\ncreated contact v_7\ndeleted contact v_7\ndeleted account v_1\n"
+	want := "created account v_1\nupdated account v_1 ~name\ncreated contact v_7\nupdated contact v_7 ~accountId\ndeleted account v_1\n"
 	if got := h.log(0); got != want {
 		t.Errorf("the log tells\n%swant\n%s", got, want)
 	}

@@ -87,7 +87,7 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, c *carillon.Co
 	}
 	d := &carillon.Inbound{
 		ID: carillon.NewID("inb"), Org: c.Org, Connection: c.ID, State: carillon.InboxReceived,
-		ReceivedAt: in.now().UTC().Truncate(time.Millisecond), ContentType: contentType, Header: keep(r.Header), Body: body,
+		ReceivedAt: in.now().UTC().Truncate(time.Millisecond), ContentType: contentType, Header: keep(r.Header, c.Verify), Body: masked(c.Verify, contentType, body),
 	}
 	// Once it is begun it is finished: a vendor that hangs up in between will send it again, and that is known as a repeat.
 	ctx := context.WithoutCancel(r.Context())
@@ -100,9 +100,12 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, c *carillon.Co
 }
 
 // keep gives the headers worth keeping; nil if there are none.
-func keep(h http.Header) map[string]string {
+func keep(h http.Header, v carillon.Verify) map[string]string {
 	var kept map[string]string
 	for name, values := range h {
+		if v.Type == carillon.VerifyHeader && strings.EqualFold(name, v.Name) {
+			continue
+		}
 		if !keptHeaders[name] && !strings.HasPrefix(name, "Ce-") || len(values[0]) > maxHeaderValue || len(kept) >= maxHeaders {
 			continue
 		}

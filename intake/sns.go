@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,9 +57,9 @@ func (in *Intake) verifyTopic(ctx context.Context, c *carillon.Connection, body 
 	refuse := func(format string, args ...any) error {
 		return &refusal{status: http.StatusUnauthorized, reason: fmt.Sprintf(format, args...)}
 	}
-	var m sign.SNS
-	if json.Unmarshal(body, &m) != nil {
-		return refuse("the body is not a message of SNS")
+	m, err := sign.ParseSNS(body)
+	if err != nil {
+		return refuse("%v", err)
 	}
 	if c.Verify.TopicARN != "" && m.TopicARN != c.Verify.TopicARN {
 		return refuse("the topic is not the one that is expected")
@@ -68,7 +67,7 @@ func (in *Intake) verifyTopic(ctx context.Context, c *carillon.Connection, body 
 	if !validTopic(m.TopicARN) {
 		return refuse("the body is not a message of SNS")
 	}
-	if err := sign.CheckSNSURL(m.SigningCertURL); err != nil {
+	if err := sign.CheckSNSCertificateURL(m.SigningCertURL); err != nil {
 		return refuse("the signing certificate cannot be trusted: %v", err)
 	}
 	certificate, err := in.topics.certificate(ctx, m.SigningCertURL)
@@ -84,7 +83,7 @@ func (in *Intake) verifyTopic(ctx context.Context, c *carillon.Connection, body 
 	return nil
 }
 
-// certificate gets a certificate that CheckSNSURL has passed, from memory if it can.
+// certificate gets a certificate whose URL CheckSNSCertificateURL has passed, from memory if it can.
 func (t *topics) certificate(ctx context.Context, url string) (*x509.Certificate, error) {
 	t.mu.Lock()
 	held, ok := t.certificates[url]
@@ -133,22 +132,26 @@ func (t *topics) get(ctx context.Context, url string) ([]byte, error) {
 	return body, nil
 }
 
-// confirm does what a verified request asks for that is about the subscription itself. about is false for all others.
-func (in *Intake) confirm(ctx context.Context, c *carillon.Connection, d *carillon.Inbound) (note string, about bool, err error) {
+// aboutSubscription reports whether a verified delivery is about the subscription to the topic itself.
+func aboutSubscription(c *carillon.Connection, d *carillon.Inbound) bool {
 	if c.Verify.Type != carillon.VerifySNS {
-		return "", false, nil
+		return false
 	}
-	var m sign.SNS
-	_ = json.Unmarshal(d.Body, &m) // never fails: it was read before it was stored
-	switch m.Type {
-	case sign.SNSUnsubscribeConfirmation:
-		return "the subscription to " + m.TopicARN + " has ended", true, nil
-	case sign.SNSSubscriptionConfirmation:
-	default:
-		return "", false, nil
+	m, err := sign.ParseSNS(d.Body)
+	return err == nil && m.Type != sign.SNSNotification
+}
+
+// confirm does what such a delivery asks for. It fails with errUnreachable where trying again may help.
+func (in *Intake) confirm(ctx context.Context, c *carillon.Connection, d *carillon.Inbound) (note string, err error) {
+	m, err := sign.ParseSNS(d.Body)
+	if err != nil {
+		return "", err
+	}
+	if m.Type == sign.SNSUnsubscribeConfirmation {
+		return "the subscription to " + m.TopicARN + " has ended", nil
 	}
 	if err := sign.CheckSNSURL(m.SubscribeURL); err != nil {
-		return "", true, &carillon.Error{Code: carillon.CodeInvalid, Message: "the subscription cannot be confirmed", Faults: []carillon.Fault{
+		return "", &carillon.Error{Code: carillon.CodeInvalid, Message: "the subscription cannot be confirmed", Faults: []carillon.Fault{
 			{Member: "/SubscribeURL", Reason: err.Error()},
 		}}
 	}
@@ -168,12 +171,12 @@ func (in *Intake) confirm(ctx context.Context, c *carillon.Connection, d *carill
 		return tx.PutConnection(ctx, kept)
 	})
 	if err != nil {
-		return "", true, err
+		return "", err
 	}
 	if _, err := in.topics.get(ctx, m.SubscribeURL); err != nil {
-		return "", true, errors.Join(errUnreachable, fmt.Errorf("confirm the subscription to %s: %w", m.TopicARN, err))
+		return "", errors.Join(errUnreachable, fmt.Errorf("confirm the subscription to %s: %w", m.TopicARN, err))
 	}
-	return "the subscription to " + m.TopicARN + " was confirmed", true, nil
+	return "the subscription to " + m.TopicARN + " was confirmed", nil
 }
 
 // errUnreachable says that trying again may help.

@@ -30,6 +30,7 @@ type aws struct {
 	certificate []byte // PEM
 
 	mu        sync.Mutex
+	tries     int // of confirmations while it was down
 	fetched   int
 	confirmed []string
 	down      bool
@@ -61,6 +62,7 @@ func (a *aws) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.down {
+		a.tries++
 		return nil, errors.New("the test took SNS down")
 	}
 	body := a.certificate
@@ -74,6 +76,24 @@ func (a *aws) RoundTrip(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusNotFound, Status: "404 Not Found", Body: http.NoBody, Request: r}, nil
 	}
 	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+}
+
+// awaitTry waits until somebody has tried in vain.
+func (a *aws) awaitTry(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		a.mu.Lock()
+		tries := a.tries
+		a.mu.Unlock()
+		if tries > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody tried")
+		}
+		<-time.After(time.Millisecond)
+	}
 }
 
 // sign makes a message of SNS; names of its members and what is signed of them are those of AWS's developer guide.
@@ -187,6 +207,7 @@ func TestATopicIsConfirmedAndItsMessagesVerified(t *testing.T) {
 		"https://sns.eu-west-1.amazonaws.com.evil.example/a.pem", "http://sns.eu-west-1.amazonaws.com/a.pem",
 		"https://evil.example/sns.eu-west-1.amazonaws.com/a.pem", "https://u@sns.eu-west-1.amazonaws.com/a.pem",
 		"https://sns.eu-west-1.amazonaws.com:8443/a.pem", "https://s3.eu-west-1.amazonaws.com/a.pem", "",
+		"https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-0123.pem", "https://sns.eu-west-1.amazonaws.com/a.pem",
 	} {
 		refused("a certificate at "+url, sns.notification(t, "2", map[string]string{"SigningCertURL": url}))
 	}
@@ -221,9 +242,10 @@ func TestSNSOutOfReachIsTriedAgain(t *testing.T) {
 		t.Fatalf("%d %v", status, answer)
 	}
 	sns.mu.Lock()
-	sns.down = true
+	sns.down, sns.tries = true, 0
 	sns.mu.Unlock()
 	_, answer = h.post(c, sns.confirmation(t, "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=x"))
+	sns.awaitTry(t)
 	sns.mu.Lock()
 	sns.down = false
 	sns.mu.Unlock()

@@ -3,7 +3,6 @@ package intake
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"runtime/debug"
@@ -13,6 +12,7 @@ import (
 
 	"carillon"
 	"carillon/dialect"
+	"carillon/sign"
 	"carillon/store"
 )
 
@@ -25,14 +25,23 @@ type worker struct {
 
 	read    int64               // the position up to which the inbox has been read
 	held    map[int64]*delivery // read and not settled, by position
-	bytes   int                 // of their bodies
+	bytes   int                 // of their bodies and what they tell
 	waiting []*item             // their events, in the order read
+	// errands are deliveries about the subscription itself that could not be seen to; they hold nobody up.
+	errands []*errand
+}
+
+// errand is a confirmation that SNS did not take.
+type errand struct {
+	*carillon.Inbound
+	next time.Time
+	wait time.Duration
 }
 
 // delivery is one of the inbox, read.
 type delivery struct {
 	*carillon.Inbound
-	due time.Time // when it need not wait any longer
+	bytes int
 }
 
 // item is one event of a delivery.
@@ -45,7 +54,11 @@ type item struct {
 
 // How much is read and applied at once, and how long a failure of the house keeps a worker.
 const (
-	pageSize   = 100
+	pageSize  = 100
+	pageBytes = 1 << 20
+	// maxAhead is how far a vendor's clock may be ahead of ours. A statement from further in the future is taken as of its
+	// arrival: otherwise nothing that its vendor says until then would count.
+	maxAhead   = 10 * time.Minute
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 30 * time.Second
 )
@@ -72,7 +85,8 @@ func (w *worker) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case carillon.IsNotFound(err): // the connection was deleted
-			w.held, w.waiting = nil, nil
+			clear(w.held)
+			w.waiting, w.errands, w.bytes = nil, nil, 0
 			next = idle
 		case err != nil:
 			w.in.log.WarnContext(ctx, "apply deliveries; trying again", "connection", w.connection, "wait", backoff.String(), "error", err)
@@ -115,74 +129,65 @@ func (w *worker) step(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	later, err := w.runErrands(ctx, e)
+	if err != nil {
+		return 0, err
+	}
 	due, next := w.due(all, c.OrderWait)
 	if len(due) > 0 {
 		return 0, w.apply(ctx, e, due)
 	}
-	return next, nil
+	return min(next, later), nil
 }
 
 // load reads the inbox on from where it was left, as far as memory allows; all says whether that was all of it.
 func (w *worker) load(ctx context.Context, e *ear) (all bool, err error) {
 	for w.bytes < w.in.limits.Pending {
 		page, err := w.in.store.Inbox(ctx, store.InboxQuery{
-			Org: e.Org, Connection: e.ID, State: carillon.InboxReceived, After: w.read, Ascending: true, Limit: pageSize, Bodies: true,
+			Org: e.Org, Connection: e.ID, State: carillon.InboxReceived, After: w.read, Ascending: true,
+			Limit: pageSize, Bodies: true, MaxBytes: pageBytes,
 		})
 		if err != nil {
 			return false, err
 		}
+		if len(page) == 0 {
+			return true, nil
+		}
 		var settled []*carillon.Inbound
 		for _, d := range page {
-			w.read = d.Position
-			if w.held[d.Position] != nil {
-				continue
-			}
-			done, err := w.take(ctx, e, d)
-			if err != nil {
-				w.read = d.Position - 1 // it is read again
-				return false, errors.Join(err, w.save(ctx, append(settled, d)))
-			}
-			if done {
+			if w.held[d.Position] == nil && w.take(e, d) {
 				settled = append(settled, d)
 			}
 		}
+		// What cannot be saved is read again: the page counts as read only after that.
 		if err := w.save(ctx, settled); err != nil {
 			return false, err
 		}
-		if len(page) < pageSize {
-			return true, nil
-		}
+		w.read = page[len(page)-1].Position
 	}
 	return false, nil
 }
 
-// take reads what a delivery tells. done says that this settles it.
-func (w *worker) take(ctx context.Context, e *ear, d *carillon.Inbound) (done bool, err error) {
+// take reads what a delivery tells, and reports whether this settles it.
+func (w *worker) take(e *ear, d *carillon.Inbound) bool {
 	d.Attempts++
-	if note, about, err := w.in.confirm(ctx, e.Connection, d); about {
-		switch {
-		case err == nil:
-			d.State, d.Notes = carillon.InboxApplied, []string{note}
-		case carillon.IsNotFound(err):
-			return false, err
-		case isUnreachable(err) && d.Attempts < maxConfirmations:
-			return false, err
-		default:
-			quarantine(d, err)
-		}
-		return true, nil
+	if aboutSubscription(e.Connection, d) {
+		w.held[d.Position] = &delivery{Inbound: d}
+		w.errands = append(w.errands, &errand{Inbound: d, wait: minBackoff})
+		return false
 	}
 	decoded, err := decode(e, d)
 	if err != nil {
 		quarantine(d, err)
-		return true, nil
+		return true
 	}
+	d.Problem, d.Awaits = nil, carillon.Ref{}
 	d.Notes = decoded.Mended
 	known := len(d.Told) == len(decoded.Events) // tried before: what was done then stays done
 	if !known {
 		d.Told = make([]carillon.InboundEvent, len(decoded.Events))
 	}
-	in := &delivery{Inbound: d, due: d.ReceivedAt.Add(e.OrderWait)}
+	in := &delivery{Inbound: d, bytes: len(d.Body)}
 	var items []*item
 	for i := range decoded.Events {
 		told := &decoded.Events[i]
@@ -204,19 +209,66 @@ func (w *worker) take(ctx context.Context, e *ear, d *carillon.Inbound) (done bo
 			continue
 		}
 		at := told.At
-		if at.IsZero() {
+		switch {
+		case at.IsZero():
 			at = d.ReceivedAt
+		case at.After(d.ReceivedAt.Add(maxAhead)):
+			at = d.ReceivedAt
+			d.Notes = append(d.Notes, fmt.Sprintf("%s is said to be of %s, which has not come yet: it is taken as of its arrival",
+				told.Type, carillon.FormatTime(told.At)))
 		}
 		items = append(items, &item{delivery: in, index: i, told: told, at: at})
+		for _, s := range told.Statements {
+			in.bytes += len(s.Data) + len(s.Extra)
+		}
 	}
 	if len(items) == 0 {
 		settle(d)
-		return true, nil
+		return true
 	}
 	w.held[d.Position] = in
-	w.bytes += len(d.Body)
+	w.bytes += in.bytes
 	w.waiting = append(w.waiting, items...)
-	return false, nil
+	return false
+}
+
+// runErrands sees to what is about the subscription itself. It says when the next is due.
+func (w *worker) runErrands(ctx context.Context, e *ear) (time.Duration, error) {
+	next := idle
+	var done []*carillon.Inbound
+	for _, errand := range w.errands {
+		if left := errand.next.Sub(w.in.now()); left > 0 {
+			next = min(next, left)
+			continue
+		}
+		d := errand.Inbound
+		note, err := w.in.confirm(ctx, e.Connection, d)
+		switch {
+		case err == nil:
+			d.State, d.Notes = carillon.InboxApplied, []string{note}
+		case ctx.Err() != nil || carillon.IsNotFound(err) || carillon.ErrorCode(err) == carillon.CodeUnavailable:
+			return 0, err
+		case isUnreachable(err) && d.Attempts < maxConfirmations:
+			d.Attempts++
+			errand.next = w.in.now().Add(errand.wait)
+			next, errand.wait = min(next, errand.wait), min(2*errand.wait, maxBackoff)
+			continue
+		default:
+			quarantine(d, err)
+		}
+		done = append(done, d)
+	}
+	if err := w.save(ctx, done); err != nil {
+		for _, d := range done {
+			d.State = carillon.InboxReceived
+		}
+		return 0, err
+	}
+	w.errands = slices.DeleteFunc(w.errands, func(errand *errand) bool { return errand.State != carillon.InboxReceived })
+	for _, d := range done {
+		delete(w.held, d.Position)
+	}
+	return next, nil
 }
 
 // decode has the dialect read a delivery. A mistake of ours that one delivery brings to light quarantines that one.
@@ -226,7 +278,16 @@ func decode(e *ear, d *carillon.Inbound) (decoded dialect.Decoded, err error) {
 			err = fmt.Errorf("decode a delivery: panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return e.decoder.Decode(request(d.ContentType, headerOf(d), d.Body), e.reading)
+	r := request(d.ContentType, headerOf(d), d.Body)
+	if e.Verify.Type == carillon.VerifySNS {
+		// What is read is what was signed, and nothing beside it.
+		m, err := sign.ParseSNS(d.Body)
+		if err != nil {
+			return dialect.Decoded{}, &carillon.Error{Code: carillon.CodeInvalid, Message: err.Error()}
+		}
+		r.ContentType, r.Body = "application/json", []byte(m.Message)
+	}
+	return e.decoder.Decode(r, e.reading)
 }
 
 // due gives the events to apply now, in the vendor's order, and how long until there are more.
@@ -268,7 +329,7 @@ func (w *worker) drop(done map[*item]bool) {
 	for it := range done {
 		if it.State != carillon.InboxReceived && w.held[it.Position] != nil {
 			delete(w.held, it.Position)
-			w.bytes -= len(it.Body)
+			w.bytes -= it.bytes
 		}
 	}
 }
@@ -292,12 +353,18 @@ func (w *worker) save(ctx context.Context, settled []*carillon.Inbound) error {
 		return err
 	}
 	for _, d := range settled {
-		w.in.observe(d)
-		if d.State == carillon.InboxQuarantined && d.Awaits.ID != "" {
-			if err := w.in.await(ctx, d); err != nil {
-				return err
-			}
+		if err := w.settled(ctx, d); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// settled tells of a delivery that was tried, and waits for what it lacks.
+func (w *worker) settled(ctx context.Context, d *carillon.Inbound) error {
+	w.in.observe(d)
+	if d.State == carillon.InboxQuarantined && d.Awaits.ID != "" {
+		return w.in.await(ctx, d)
 	}
 	return nil
 }

@@ -10,6 +10,15 @@ import (
 // cascadeOrigin is the origin of changes that follow from another: children of a deleted record, comments of a moved one.
 const cascadeOrigin = "cascade"
 
+// following is the origin of changes that follow from the entry's own. What follows from what a connection told came from
+// there as well.
+func (e *entry) following() string {
+	if carillon.FromConnection(e.Origin) {
+		return e.Origin
+	}
+	return cascadeOrigin
+}
+
 // entityOf gives the record that a comment is about; nil for all other kinds.
 func (t *transaction) entityOf(e *entry, w *write, before members) (*slot, error) {
 	if w.Kind != carillon.KindComment {
@@ -81,7 +90,7 @@ func (t *transaction) follow(e *entry, s *slot, before, after members) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	c := t.change(e.Org, e.Actor, cascadeOrigin, s)
+	c := t.change(e.Org, e.Actor, e.following(), s)
 	c.Changed = changed
 	return t.save(s, c, before, after, s.record.Extra)
 }

@@ -18,7 +18,7 @@ func (t *transaction) delete(e *entry, w *write, root *slot) (Outcome, error) {
 	if w.Kind == carillon.KindComment && w.On.ID != "" && w.table.entity(t.membersOf(root)) != w.On {
 		return Outcome{}, &carillon.Error{Code: carillon.CodeNotFound, Message: w.ref.String() + " does not exist on " + w.On.String()}
 	}
-	d := &deletion{t: t, e: e, cascade: w.Cascade, doomed: map[*slot]bool{root: true}, referrers: map[*slot][]*slot{}, cleared: map[*slot]bool{}}
+	d := &deletion{t: t, e: e, cascade: w.Cascade || w.Release, release: w.Release, doomed: map[*slot]bool{root: true}, referrers: map[*slot][]*slot{}, cleared: map[*slot]bool{}}
 	if err := d.gather(root); err != nil {
 		return Outcome{}, err
 	}
@@ -30,7 +30,7 @@ func (t *transaction) delete(e *entry, w *write, root *slot) (Outcome, error) {
 	d.order(root)
 	outcome := Outcome{Record: root.record, Deleted: true}
 	for _, s := range d.ordered {
-		c := t.change(e.Org, e.Actor, cascadeOrigin, s)
+		c := t.change(e.Org, e.Actor, e.following(), s)
 		c.Op, c.Extra = carillon.OpDeleted, s.record.Extra
 		if s == root {
 			c.Origin = e.Origin
@@ -47,6 +47,7 @@ type deletion struct {
 	t       *transaction
 	e       *entry
 	cascade bool
+	release bool
 	// doomed are the records to delete; referrers, who of them refers to each.
 	doomed    map[*slot]bool
 	referrers map[*slot][]*slot
@@ -86,7 +87,7 @@ func (d *deletion) gather(root *slot) error {
 			if others := d.referrers[target]; len(others) == 0 || others[len(others)-1] != s { // the list is sorted
 				d.referrers[target] = append(others, s)
 			}
-			if tables[r.Kind].onDelete(r.Member) == carillon.OnDeleteClear {
+			if d.clears(r) {
 				maybeClear = append(maybeClear, s)
 			} else if !d.doomed[s] {
 				d.doomed[s] = true
@@ -101,6 +102,21 @@ func (d *deletion) gather(root *slot) error {
 		}
 	}
 	return t.checkCascade(root.key.Ref, len(d.doomed)+len(d.clear)-1)
+}
+
+// clears reports whether the referrer stays and loses the id.
+func (d *deletion) clears(r store.Referrer) bool {
+	tab := tables[r.Kind]
+	if tab.onDelete(r.Member) == carillon.OnDeleteClear {
+		return true
+	}
+	n, ok := carillon.FieldNumber(r.Kind, r.Member)
+	return ok && d.releases(&tab.fields[n])
+}
+
+// releases reports whether a record with this member can be without the one it names.
+func (d *deletion) releases(f *carillon.Field) bool {
+	return d.release && f.Type == carillon.TypeRef && f.OnDelete == carillon.OnDeleteRefuse && !f.NonEmpty && !f.ReadOnly
 }
 
 // refuse says who stands in the way of a deletion that does not cascade.
@@ -167,7 +183,7 @@ func (d *deletion) clearReferences(s *slot) error {
 	after := slices.Clone(before)
 	for _, n := range tab.refs {
 		f := &tab.fields[n]
-		if f.OnDelete != carillon.OnDeleteClear {
+		if f.OnDelete != carillon.OnDeleteClear && !d.releases(f) {
 			continue
 		}
 		var left [][]byte
@@ -181,6 +197,8 @@ func (d *deletion) clearReferences(s *slot) error {
 		}
 		switch {
 		case !gone:
+		case len(left) == 0 && f.Required:
+			after[n] = quotedID("")
 		case len(left) == 0:
 			after[n] = nil
 		default:

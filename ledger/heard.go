@@ -52,6 +52,9 @@ func (t *transaction) late(e *entry, w *write) bool {
 	said := carillon.HeardAt{At: w.Heard.At.UTC().Truncate(time.Millisecond), Op: w.Heard.Op} // as the store keeps it
 	key := e.heardKey(w)
 	known, ok := t.heard[key]
+	if w.Op == Ensure {
+		return ok && known.at.Op == carillon.OpDeleted && said.Compare(known.at) <= 0
+	}
 	if ok && said.Compare(known.at) < 0 {
 		return true
 	}

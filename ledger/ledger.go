@@ -31,10 +31,14 @@ type Write struct {
 	IfMatch int64
 	// Cascade lets a Delete take along the records that depend on this one.
 	Cascade bool
+	// Release lets a Delete go ahead although others depend on the record: those that can be without it lose its id, and
+	// only those that cannot go along.
+	Release bool
 	// IfExists lets a Delete of what does not exist do nothing.
 	IfExists bool
 	// Heard, if its time is set, is the place of this write among all that the entry's source (Scope) says of the record.
-	// If the source has said something newer, the write does nothing (Outcome.Late).
+	// If the source has said something newer, the write does nothing (Outcome.Late). An Ensure is no statement about the
+	// record: it does nothing either if the source has said that the record was deleted at that time or later, and is not kept.
 	Heard carillon.HeardAt
 	// Extra, if not nil, merges what a vendor sent that has no canonical place: dialect name → JSON value. A difference in
 	// it is a difference of the record, and makes a change. That of a Delete is what the deletion's change carries.

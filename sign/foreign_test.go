@@ -188,8 +188,22 @@ func TestOnlySNSItselfIsTrusted(t *testing.T) {
 		"https://sns.us-west-2.amazonaws.com#.example.com/x.pem":                  false,
 		"//sns.us-west-2.amazonaws.com/x.pem":                                     false,
 		"":                                                                        false,
+		"https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-x.pem":  false, // a bucket called sns
 	} {
 		if err := sign.CheckSNSURL(url); (err == nil) != good {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	const file = "SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem"
+	for url, good := range map[string]bool{
+		"https://sns.us-gov-west-1.amazonaws.com/" + file:                 true,
+		"https://sns.us-west-2.amazonaws.com/other.pem":                   false,
+		"https://sns.us-west-2.amazonaws.com/a/../" + file:                false,
+		"https://sns.us-west-2.amazonaws.com/" + file + "?x=y":            false,
+		"https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription": false,
+		"https://sns.s3-us-west-2.amazonaws.com/" + file:                  false,
+	} {
+		if err := sign.CheckSNSCertificateURL(url); (err == nil) != good {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // SNS is what AWS SNS posts to an HTTP endpoint, as far as its signature covers it (AWS SNS developer guide, "Parsing
@@ -38,19 +40,52 @@ const (
 	SNSUnsubscribeConfirmation  = "UnsubscribeConfirmation"
 )
 
-// snsHost is where SNS keeps its certificates and confirms subscriptions.
-var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]{3,64}\.amazonaws\.com(\.cn)?$`)
+// snsHost is where SNS keeps its certificates and confirms subscriptions: sns.REGION.amazonaws.com. The shape of a region
+// matters: sns.s3-us-west-2.amazonaws.com is somebody's bucket that is called sns.
+var snsHost = regexp.MustCompile(`^sns\.[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}\.amazonaws\.com(\.cn)?$`)
+
+// snsCertificate is the path of a certificate of SNS.
+var snsCertificate = regexp.MustCompile(`^/SimpleNotificationService-[0-9a-f]+\.pem$`)
 
 // CheckSNSURL reports why a URL inside a message cannot be one of SNS itself; nil if it can.
 func CheckSNSURL(text string) error {
+	_, err := parseSNSURL(text)
+	return err
+}
+
+// CheckSNSCertificateURL reports why a URL cannot be that of a certificate of SNS; nil if it can.
+func CheckSNSCertificateURL(text string) error {
+	u, err := parseSNSURL(text)
+	if err == nil && (!snsCertificate.MatchString(u.Path) || u.RawQuery != "") {
+		return errors.New("it is not that of a certificate of SNS")
+	}
+	return err
+}
+
+func parseSNSURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil, u.Scheme != "https", u.User != nil, u.Fragment != "":
-		return errors.New("it is not a plain https URL")
+		return nil, errors.New("it is not a plain https URL")
 	case !snsHost.MatchString(u.Host): // no port either
-		return errors.New("its host is not one of SNS")
+		return nil, errors.New("its host is not one of SNS")
 	}
-	return nil
+	return u, nil
+}
+
+// ParseSNS reads a message. Names are taken to the letter and only once, so that nobody reads another message out of it
+// than the one that is signed.
+func ParseSNS(body []byte) (*SNS, error) {
+	var m SNS
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, errors.New("the body is not a message of SNS")
+	}
+	switch m.Type {
+	case SNSNotification, SNSSubscriptionConfirmation, SNSUnsubscribeConfirmation:
+		return &m, nil
+	default:
+		return nil, errors.New("the body is not a message of SNS")
+	}
 }
 
 // ParseSNSCertificate reads the certificate (PEM) at a message's SigningCertURL.

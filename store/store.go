@@ -152,8 +152,10 @@ type InboxQuery struct {
 	Ascending bool
 	// Limit is at least 1.
 	Limit int
-	// Bodies asks for the bodies as well.
-	Bodies bool
+	// Bodies asks for the bodies as well; MaxBytes then ends the page early once that many bytes of them were read (0: no
+	// bound). A page has at least one delivery if there is any.
+	Bodies   bool
+	MaxBytes int
 }
 
 // InvocationQuery selects invocations of one app.

@@ -106,7 +106,19 @@ func (r *reader) Inbox(ctx context.Context, q store.InboxQuery) ([]*carillon.Inb
 	}
 	args = append(args, q.Limit)
 	text += ` ORDER BY position ` + order + ` LIMIT $` + strconv.Itoa(len(args))
-	deliveries, err := list(ctx, r.pool, scanInbound(q.Bodies), text, args...)
+	scan, bytes := scanInbound(q.Bodies), 0
+	var deliveries []*carillon.Inbound
+	err := r.pool.each(ctx, func(row row) error {
+		d, err := scan(row)
+		if err != nil {
+			return err
+		}
+		deliveries = append(deliveries, d)
+		if bytes += len(d.Body); q.MaxBytes > 0 && bytes >= q.MaxBytes {
+			return errEnough
+		}
+		return nil
+	}, text, args...)
 	return deliveries, wrap("list deliveries", err)
 }
 

@@ -216,6 +216,17 @@ func (s *suite) inbox(t *testing.T) {
 		wantIDs(t, s, store.InboxQuery{Limit: 9, Ascending: true}, "inb_0", "inb_3", "inb_4")
 	})
 
+	s.test(t, "a page ends early once enough bytes were read", func(t *testing.T, s store.Store) {
+		putConnections(t, s, connection("one", "conn_a"))
+		for i := range 4 {
+			d := inbound("one", "conn_a", fmt.Sprint("inb_", i))
+			d.Body = bytes.Repeat([]byte("x"), 100)
+			update(t, s, func(ctx context.Context, tx store.Tx) error { return tx.AddInbound(ctx, d) })
+		}
+		wantIDs(t, s, store.InboxQuery{Limit: 9, Ascending: true, Bodies: true, MaxBytes: 101}, "inb_0", "inb_1")
+		wantIDs(t, s, store.InboxQuery{Limit: 9, Ascending: true, Bodies: true, MaxBytes: 1}, "inb_0")
+	})
+
 	s.test(t, "bodies come back byte for byte", func(t *testing.T, s store.Store) {
 		putConnections(t, s, connection("one", "conn_a"))
 		for i, body := range [][]byte{{}, bytes.Repeat([]byte{0xff, 0}, 1<<19)} {
