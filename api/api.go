@@ -40,12 +40,13 @@ type Archive interface {
 	Watch() (nudges <-chan struct{}, stop func())
 }
 
-// Config of the front door. Store, Ledger, Desk, Intake, Dialects, Gate and Logger must be set.
+// Config of the front door. Store, Ledger, Desk, Intake, Workshop, Dialects, Gate and Logger must be set.
 type Config struct {
 	Store    Archive
 	Ledger   Ledger
 	Desk     deliver.Desk
 	Intake   Intake
+	Workshop Workshop
 	Dialects map[string]dialect.Dialect // by name
 	// Schemes say how the webhooks of a dialect are signed whose vendor has a way of its own, for the AsyncAPI document: what
 	// Webhook-Signature is, by the dialect. All others are signed as Standard Webhooks.
@@ -106,6 +107,7 @@ type server struct {
 	ledger   Ledger
 	desk     deliver.Desk
 	intake   Intake
+	workshop Workshop
 	dialects map[string]dialect.Dialect
 	schemes  map[string]string
 	gate     *access.Gate
@@ -127,11 +129,11 @@ type server struct {
 // New makes the handler of everything under /v1, /schemas, /openapi.json, /asyncapi.json, /docs, /healthz and /readyz; any other path
 // gets a problem. The http.Server around it should set ReadHeaderTimeout and IdleTimeout; all else is bounded here.
 func New(c Config) (http.Handler, error) {
-	if c.Store == nil || c.Ledger == nil || c.Desk == nil || c.Intake == nil || c.Gate == nil || c.Logger == nil || len(c.Dialects) == 0 {
-		return nil, errors.New("api: Store, Ledger, Desk, Intake, Dialects, Gate and Logger must be set")
+	if c.Store == nil || c.Ledger == nil || c.Desk == nil || c.Intake == nil || c.Workshop == nil || c.Gate == nil || c.Logger == nil || len(c.Dialects) == 0 {
+		return nil, errors.New("api: Store, Ledger, Desk, Intake, Workshop, Dialects, Gate and Logger must be set")
 	}
 	s := &server{
-		store: c.Store, history: history.New(c.Store), ledger: c.Ledger, desk: c.Desk, intake: c.Intake, dialects: c.Dialects,
+		store: c.Store, history: history.New(c.Store), ledger: c.Ledger, desk: c.Desk, intake: c.Intake, workshop: c.Workshop, dialects: c.Dialects,
 		schemes: c.Schemes, gate: c.Gate, log: c.Logger,
 		version: c.Version, ready: c.Ready, stopping: c.Stopping, observe: c.Observe, now: c.Now,
 		limits: c.Limits.withDefaults(), streams: streams{open: map[string]int{}}, mux: http.NewServeMux(),

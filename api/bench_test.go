@@ -53,7 +53,7 @@ func BenchmarkPut(b *testing.B) {
 		key:    &carillon.Key{ID: "key_1", Org: "acme", Right: carillon.RightWrite},
 	}
 	handler, err := api.New(api.Config{
-		Store: i, Ledger: i, Desk: struct{ deliver.Desk }{}, Intake: struct{ api.Intake }{}, Gate: access.New(i, access.Options{}), Logger: slog.New(slog.DiscardHandler),
+		Store: i, Ledger: i, Desk: struct{ deliver.Desk }{}, Intake: struct{ api.Intake }{}, Workshop: struct{ api.Workshop }{}, Gate: access.New(i, access.Options{}), Logger: slog.New(slog.DiscardHandler),
 		Dialects: map[string]dialect.Dialect{platform.Name: platform.New()},
 	})
 	if err != nil {

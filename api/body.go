@@ -46,17 +46,22 @@ func decodeBytes[T any](s *server, body []byte) (value T, err error) {
 		return value, invalid("the body is not valid", faults...)
 	}
 	if err := json.Unmarshal(body, &value, json.RejectUnknownMembers(true)); err != nil {
-		e, ok := errors.AsType[*json.SemanticError](err)
-		if !ok {
-			return value, fmt.Errorf("decode a body that was checked: %w", err)
-		}
-		reason := "cannot be what it is"
-		if errors.Is(err, json.ErrUnknownName) {
-			reason = "is not a member"
-		}
-		return value, invalid("the body is not valid", carillon.Fault{Member: string(e.JSONPointer), Reason: reason})
+		return value, errDecode(err)
 	}
 	return value, nil
+}
+
+// errDecode says why a body could not be made a value.
+func errDecode(err error) error {
+	e, ok := errors.AsType[*json.SemanticError](err)
+	if !ok {
+		return errSyntax(err)
+	}
+	reason := "cannot be what it is"
+	if errors.Is(err, json.ErrUnknownName) {
+		reason = "is not a member"
+	}
+	return invalid("the body is not valid", carillon.Fault{Member: string(e.JSONPointer), Reason: reason})
 }
 
 // checkJSON refuses what is not one JSON value in UTF-8 without repeated names, nested at most maxDepth deep.

@@ -26,10 +26,12 @@ import (
 	"carillon"
 	"carillon/access"
 	"carillon/api"
+	"carillon/apps/workshop"
 	"carillon/deliver"
 	"carillon/deliver/amqp"
 	"carillon/deliver/kafka"
 	"carillon/deliver/nats"
+	"carillon/deliver/script"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
 	"carillon/dialect/cloudevents"
@@ -112,27 +114,35 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	}
 	sender := webhook.New(webhook.Config{AllowPrivate: true, Timeout: 5 * time.Second})
 	out := egress.New(egress.Config{AllowPrivate: true})
+	var shop *workshop.Workshop
+	invoke := script.InvokerFunc(func(ctx context.Context, s *carillon.Subscription, m *carillon.Message) error {
+		return shop.Handle(ctx, s, m)
+	})
 	engine, err := deliver.New(deliver.Config{
 		Store: archive, Dialects: dialects, Sinks: map[carillon.SinkType]deliver.OpenSink{
 			carillon.SinkWebhook: sender.Open,
 			carillon.SinkAMQP:    amqp.New(amqp.Config{Gate: out}).Open,
 			carillon.SinkKafka:   kafka.New(kafka.Config{Gate: out}).Open,
 			carillon.SinkNATS:    nats.New(nats.Config{Gate: out}).Open,
+			carillon.SinkApp:     script.New(invoke, freshsales.Name, platform.Name).Open,
 		}, Logger: log,
 	})
 	must(t, err)
 	door, err := intake.New(intake.Config{Store: archive, Ledger: book, Dialects: dialects, Logger: log})
+	must(t, err)
+	shop, err = workshop.New(workshop.Config{Store: archive, Feeder: engine, Dialects: dialects, Gate: out, Logger: log})
 	must(t, err)
 	running, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = book.Run(running) })
 	work.Go(func() { _ = engine.Run(running) })
 	work.Go(func() { _ = door.Run(running) })
+	work.Go(func() { _ = shop.Run(running) })
 	h := &house{t: t, store: archive, gate: access.New(archive, access.Options{Dev: true}), keys: map[string]string{}}
 	stopping := make(chan struct{})
 	h.stop = sync.OnceFunc(func() { close(stopping) })
 	config := api.Config{
-		Store: archive, Ledger: book, Desk: engine, Intake: door, Dialects: dialects, Gate: h.gate, Logger: log, Version: "test",
+		Store: archive, Ledger: book, Desk: engine, Intake: door, Workshop: shop, Dialects: dialects, Gate: h.gate, Logger: log, Version: "test",
 		Schemes: map[string]string{smarterpay.Name: "an HMAC of the body"}, Stopping: stopping,
 	}
 	for _, c := range change {
@@ -150,6 +160,7 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 		server.Close()
 		cancel()
 		work.Wait()
+		shop.Close(context.Background())
 		must(t, archive.Close())
 	})
 	h.readDocument()

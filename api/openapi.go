@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -64,6 +65,13 @@ func (o operation) takes(schema *huma.Schema, media ...string) operation {
 	for _, m := range media {
 		o.bodies[m] = schema
 	}
+	return o
+}
+
+// alsoTakes adds a body of another media type.
+func (o operation) alsoTakes(schema *huma.Schema, media string) operation {
+	o.bodies = maps.Clone(o.bodies)
+	o.bodies[media] = schema
 	return o
 }
 
@@ -182,9 +190,15 @@ func (rt route) document() *huma.Operation {
 		}
 	}
 	for _, a := range rt.answers {
-		response := &huma.Response{Description: http.StatusText(a.status)}
+		response := o.Responses[strconv.Itoa(a.status)]
+		if response == nil {
+			response = &huma.Response{Description: http.StatusText(a.status)}
+		}
 		if a.media != "" {
-			response.Content = map[string]*huma.MediaType{a.media: {Schema: a.schema}}
+			if response.Content == nil {
+				response.Content = map[string]*huma.MediaType{}
+			}
+			response.Content[a.media] = &huma.MediaType{Schema: a.schema}
 		}
 		for _, name := range a.headers {
 			if response.Headers == nil {

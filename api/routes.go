@@ -105,6 +105,24 @@ func (s *server) routes() []route {
 		{http.MethodPost, "/v1/inbox/{id}/retry", admin, s.retryInboxItem, false, op("Connections", "retryInboxItem", "Run a quarantined delivery again").
 			answersWith(202, of[InboxItem](c))},
 
+		{http.MethodGet, "/v1/apps", admin, s.listApps, false, op("Apps", "listApps", "The apps that are installed, by id").
+			asks(afterParam, limitParam).answersWith(200, of[list[App]](c))},
+		{http.MethodPost, "/v1/apps", admin, s.installApp, false, op("Apps", "installApp", "Install an app; its onAppInstall may refuse (409)").
+			asks(text("name", "what to call it")).takes(zipSchema, typeZip).alsoTakes(of[AppForm](c), typeMultipart).answersWith(201, of[App](c), "Location")},
+		{http.MethodGet, "/v1/apps/{id}", admin, s.getApp, false, op("Apps", "getApp", "An installed app").
+			answersWith(200, of[App](c))},
+		{http.MethodPut, "/v1/apps/{id}", admin, s.putApp, false, op("Apps", "putApp", "Upgrade an app, whose afterAppUpdate may refuse (409); or set its parameters").
+			asks(text("name", "what to call it")).takes(zipSchema, typeZip).alsoTakes(of[AppForm](c), typeMultipart).answersWith(200, of[App](c))},
+		{http.MethodDelete, "/v1/apps/{id}", admin, s.deleteApp, false, op("Apps", "deleteApp", "Uninstall an app with all that it keeps; its onAppUninstall may refuse (409)").
+			answersEmpty(204)},
+		{http.MethodGet, "/v1/apps/{id}/logs", admin, s.listAppLogs, true, op("Apps", "listAppLogs", "What its handlers did, newest first; or as it happens (server-sent events)").
+			asks(text("after", "what a page gave as next; with follow, the position after which to begin instead of now"), limitParam,
+				flag("failed", "only those that failed"), flag("follow", "answer with a stream")).
+			hears(text("Last-Event-ID", "with follow: the id of the last event seen; the stream goes on after it")).
+			answersWith(200, of[list[Invocation]](c)).answersAs(200, "text/event-stream", textSchema)},
+		{http.MethodPost, "/v1/apps/{id}/simulate", admin, s.simulateApp, false, op("Apps", "simulateApp", "Run a handler now, on a payload made up").
+			takes(of[Simulation](c)).answersWith(200, of[Invocation](c))},
+
 		{http.MethodGet, "/v1/keys", admin, s.listKeys, false, op("Keys", "listKeys", "The org's API keys").
 			asks(afterParam, limitParam).answersWith(200, of[list[Key]](c))},
 		{http.MethodPost, "/v1/keys", admin, s.createKey, false, op("Keys", "createKey", "Make an API key; only this answer has its secret").
@@ -194,12 +212,14 @@ var tagDescriptions = map[string]string{
 	"Fields":        "What members records have",
 	"Subscriptions": "Who is told what, where, and how that goes",
 	"Connections":   "Who sends webhooks here, and what became of them",
+	"Apps":          "JavaScript that is called when events happen",
 	"Keys":          "Who may do what",
 }
 
 var (
 	anyObject  = &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
 	textSchema = &huma.Schema{Type: huma.TypeString}
+	zipSchema  = &huma.Schema{Type: huma.TypeString, Format: "binary"}
 )
 
 func bounded(low, high float64) *huma.Schema {

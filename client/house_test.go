@@ -17,11 +17,14 @@ import (
 	"carillon"
 	"carillon/access"
 	"carillon/api"
+	"carillon/apps/workshop"
 	"carillon/client"
 	"carillon/deliver"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
+	"carillon/deliver/script"
 	"carillon/dialect/cloudevents"
+	"carillon/dialect/freshsales"
 	"carillon/dialect/platform"
 	"carillon/intake"
 	"carillon/ledger"
@@ -59,10 +62,19 @@ func openHouse(around func(http.Handler) http.Handler) (*house, error) {
 		cancel()
 		return nil, err
 	}
-	dialects := map[string]dialect.Dialect{platform.Name: platform.New(), cloudevents.Name: cloudevents.New()}
+	dialects := map[string]dialect.Dialect{
+		cloudevents.Name: cloudevents.New(), freshsales.Name: freshsales.New(), platform.Name: platform.New(),
+	}
+	var shop *workshop.Workshop
+	invoke := script.InvokerFunc(func(ctx context.Context, s *carillon.Subscription, m *carillon.Message) error {
+		return shop.Handle(ctx, s, m)
+	})
 	engine, err := deliver.New(deliver.Config{
 		Store: archive, Dialects: dialects, Logger: log, Grace: time.Second,
-		Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: webhook.New(webhook.Config{AllowPrivate: true}).Open},
+		Sinks: map[carillon.SinkType]deliver.OpenSink{
+			carillon.SinkWebhook: webhook.New(webhook.Config{AllowPrivate: true}).Open,
+			carillon.SinkApp:     script.New(invoke, freshsales.Name, platform.Name).Open,
+		},
 	})
 	if err != nil {
 		cancel()
@@ -73,9 +85,14 @@ func openHouse(around func(http.Handler) http.Handler) (*house, error) {
 		cancel()
 		return nil, err
 	}
+	shop, err = workshop.New(workshop.Config{Store: archive, Feeder: engine, Dialects: dialects, Logger: log})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
 	stopping := make(chan struct{})
 	routes, err := api.New(api.Config{
-		Store: archive, Ledger: desk, Desk: engine, Intake: side, Dialects: dialects, Gate: access.New(archive, access.Options{Dev: true}),
+		Store: archive, Ledger: desk, Desk: engine, Intake: side, Workshop: shop, Dialects: dialects, Gate: access.New(archive, access.Options{Dev: true}),
 		Logger: log, Stopping: stopping,
 	})
 	if err != nil {
@@ -93,12 +110,15 @@ func openHouse(around func(http.Handler) http.Handler) (*house, error) {
 	working.Go(func() error { return desk.Run(ctx) })
 	working.Go(func() error { return side.Run(ctx) })
 	working.Go(func() error { return engine.Run(ctx) })
+	working.Go(func() error { return shop.Run(ctx) })
 	server := httptest.NewServer(handler)
 	return &house{URL: server.URL, close: func() error {
 		close(stopping)
 		server.Close()
 		cancel()
-		return errors.Join(working.Wait(), archive.Close(), os.RemoveAll(dir))
+		err := working.Wait()
+		shop.Close(context.WithoutCancel(ctx))
+		return errors.Join(err, archive.Close(), os.RemoveAll(dir))
 	}}, nil
 }
 

@@ -14,8 +14,10 @@ import (
 	"carillon"
 	"carillon/access"
 	"carillon/api"
+	"carillon/apps/workshop"
 	"carillon/console"
 	"carillon/deliver"
+	"carillon/deliver/script"
 	"carillon/deliver/webhook"
 	"carillon/dialect"
 	"carillon/dialect/cloudevents"
@@ -93,9 +95,18 @@ func openHouse(t *testing.T) *httptest.Server {
 	must(err)
 	sender := webhook.New(webhook.Config{AllowPrivate: true})
 	t.Cleanup(func() { must(sender.Close()) })
-	engine, err := deliver.New(deliver.Config{
-		Store: archive, Dialects: tongues, Sinks: map[carillon.SinkType]deliver.OpenSink{carillon.SinkWebhook: sender.Open},
+	var shop *workshop.Workshop
+	invoke := script.InvokerFunc(func(ctx context.Context, s *carillon.Subscription, m *carillon.Message) error {
+		return shop.Handle(ctx, s, m)
 	})
+	engine, err := deliver.New(deliver.Config{
+		Store: archive, Dialects: tongues, Sinks: map[carillon.SinkType]deliver.OpenSink{
+			carillon.SinkWebhook: sender.Open,
+			carillon.SinkApp:     script.New(invoke, freshsales.Name, platform.Name).Open,
+		},
+	})
+	must(err)
+	shop, err = workshop.New(workshop.Config{Store: archive, Feeder: engine, Dialects: tongues})
 	must(err)
 	door, err := intake.New(intake.Config{Store: archive, Ledger: book, Dialects: tongues})
 	must(err)
@@ -104,12 +115,14 @@ func openHouse(t *testing.T) *httptest.Server {
 	desks.Go(func() error { return book.Run(ctx) })
 	desks.Go(func() error { return engine.Run(ctx) })
 	desks.Go(func() error { return door.Run(ctx) })
+	desks.Go(func() error { return shop.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		must(desks.Wait())
+		shop.Close(context.WithoutCancel(t.Context()))
 	})
 	gate := access.New(archive, access.Options{Dev: true})
-	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Intake: door, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
+	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Intake: door, Workshop: shop, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
 	must(err)
 	window, err := console.New(console.Config{
 		Gate: gate, Store: archive, Desk: engine, Intake: door, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,

@@ -93,3 +93,10 @@ func (o *outcome) Word() string {
 	}
 	return "Success"
 }
+
+// Ran reports whether the handler was called at all.
+func (o *outcome) Ran() bool { return ran(o.Invocation) }
+
+func ran(i *carillon.Invocation) bool {
+	return i.Handler != "" && (i.Failure == nil || i.Failure.Kind != "payload" && i.Failure.Kind != "missing")
+}

@@ -2,11 +2,8 @@ package simulator
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
-
-	"carillon"
 )
 
 // Account is the vendor's account that made-up events are said to be from: what the settings of a subscription in the
@@ -62,13 +59,11 @@ func (s *Settings) set(a Account) {
 	s.account = a
 }
 
-// Over puts what was set over a subscription's settings of the freshsales dialect, a JSON object or nothing.
-func (s *Settings) Over(settings json.RawMessage) (json.RawMessage, error) {
+// Over puts what was set over settings of the freshsales dialect. What is no JSON object is given back as it is.
+func (s *Settings) Over(settings json.RawMessage) json.RawMessage {
 	members := map[string]any{}
-	if len(settings) > 0 {
-		if err := json.Unmarshal(settings, &members); err != nil {
-			return nil, &carillon.Error{Code: carillon.CodeInvalid, Message: "the settings are no JSON object", Err: err}
-		}
+	if len(settings) > 0 && json.Unmarshal(settings, &members) != nil {
+		return settings
 	}
 	a := s.Account()
 	for name, value := range map[string]string{"domain": a.Domain, "accountId": a.AccountID, "region": a.Region} {
@@ -86,7 +81,7 @@ func (s *Settings) Over(settings json.RawMessage) (json.RawMessage, error) {
 	}
 	out, err := json.Marshal(members)
 	if err != nil {
-		return nil, fmt.Errorf("encode settings: %w", err)
+		return settings
 	}
-	return out, nil
+	return out
 }

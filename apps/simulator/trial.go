@@ -3,7 +3,6 @@ package simulator
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -154,7 +153,7 @@ func (s *Simulator) simulate(r *http.Request, pkg *apps.App, t *trial) (*outcome
 	if fault, at := checkPayload([]byte(t.Payload)); fault != nil {
 		i := &carillon.Invocation{
 			At: s.now(), Trigger: carillon.TriggerSimulate, Product: t.Product, Event: t.Event, Handler: t.Handler,
-			Failure: &carillon.AppFailure{Kind: "payload", Message: fmt.Sprintf("the payload %s (line %d)", fault.Reason, at.Line)},
+			Failure: &carillon.AppFailure{Kind: "payload", Message: "the payload is not one JSON object"},
 		}
 		o := newOutcome(i)
 		o.Faults = []faultSpot{{Fault: *fault, spot: at}}

@@ -12,6 +12,7 @@ import (
 	"carillon"
 	"carillon/access"
 	"carillon/api"
+	"carillon/apps/workshop"
 	"carillon/deliver"
 	"carillon/intake"
 	"carillon/ledger"
@@ -43,8 +44,13 @@ func (c *benchHandlerCmd) Run(ctx context.Context, d *desk) error {
 	if err != nil {
 		return err
 	}
+	shop, err := workshop.New(workshop.Config{Store: archive, Dialects: dialects()})
+	if err != nil {
+		return err
+	}
+	defer shop.Close(context.WithoutCancel(ctx))
 	handler, err := api.New(api.Config{
-		Store: archive, Ledger: &forgetful{Ledger: unused}, Desk: engine, Intake: door, Dialects: dialects(),
+		Store: archive, Ledger: &forgetful{Ledger: unused}, Desk: engine, Intake: door, Workshop: shop, Dialects: dialects(),
 		Gate: access.New(archive, access.Options{Dev: true}), Logger: d.log,
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ type cli struct {
 	Listen  listenCmd  `cmd:"" help:"Show events as they happen, and forward them to a local URL."`
 	Trigger triggerCmd `cmd:"" help:"Make an event of a type happen, by real writes."`
 	Events  eventsCmd  `cmd:"" help:"Follow, list, show and resend events."`
+	App     appCmd     `cmd:"" help:"Try, validate and pack apps; install them on a server."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine against the budget."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 

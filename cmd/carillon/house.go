@@ -160,7 +160,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 		return err
 	}
 	routes, err := api.New(api.Config{
-		Store: h.store, Ledger: h.ledger, Desk: h.engine, Intake: h.intake, Dialects: spoken, Schemes: signatures(), Gate: gate, Logger: h.log,
+		Store: h.store, Ledger: h.ledger, Desk: h.engine, Intake: h.intake, Workshop: h.workshop, Dialects: spoken, Schemes: signatures(), Gate: gate, Logger: h.log,
 		Version: programVersion(), Ready: h.ready, Stopping: h.stopping, Observe: metrics.Request,
 	})
 	if err != nil {

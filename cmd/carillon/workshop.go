@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
 	"carillon"
 	"carillon/access"
+	"carillon/apps/simulator"
 	"carillon/apps/workshop"
 	"carillon/deliver"
 	sinkscript "carillon/deliver/script"
@@ -34,32 +34,26 @@ func (h *house) openWorkshop(spoken map[string]dialect.Dialect) (err error) {
 		limits = workshop.Limits{Values: -1, Requests: -1, External: -1}
 	}
 	h.workshop, err = workshop.New(workshop.Config{
-		Store: h.store, Feeder: h.engine, Dialects: spoken, Sample: sampleFor(spoken),
+		Store: h.store, Feeder: h.engine, Dialects: spoken, Sample: sampleFor(spoken, nil),
 		Gate: egress.New(egress.Config{AllowPrivate: h.flags.Dev || h.flags.AllowPrivateSinks, Logger: h.log}),
 		URL:  strings.TrimSuffix(h.flags.PublicURL, "/"), Limits: limits, Grace: h.flags.Grace, Logger: h.log,
 	})
 	return err
 }
 
-// sampleFor makes payloads for trying apps from the stories of package sample.
-func sampleFor(spoken map[string]dialect.Dialect) func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
+// sampleFor makes payloads for trying apps from the stories of package sample. account, if it is not nil, is what people said of the
+// account that the vendor's events are to be from.
+func sampleFor(spoken map[string]dialect.Dialect, account *simulator.Settings) func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
 	return func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
 		d := spoken[dialectName]
-		story, ok := sample.StoryIn(d, event)
-		if !ok {
-			return nil, false
+		if dialectName == freshsales.Name && account != nil {
+			settings = account.Over(settings)
 		}
 		read, err := d.CheckSettings(settings)
 		if err != nil {
 			return nil, false
 		}
-		change := story.Change(time.Now(), access.DevOrg)
-		index := slices.Index(d.Events(change), story.EventType)
-		if index < 0 {
-			return nil, false
-		}
-		told := carillon.Event{Change: change, Index: index, Type: story.EventType}
-		m, err := dialect.Encode(context.Background(), d, told, read, sample.PastOf(change))
-		return json.RawMessage(m.Body), err == nil
+		m, ok, err := sample.Message(context.Background(), d, event, read, time.Now(), access.DevOrg)
+		return json.RawMessage(m.Body), ok && err == nil
 	}
 }
