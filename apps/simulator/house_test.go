@@ -57,7 +57,7 @@ func open(t *testing.T, files map[string]string) *laptop {
 	t.Cleanup(func() { l.must(archive.Close()) })
 	l.Shop, err = workshop.New(workshop.Config{
 		Store: archive, Dialects: dialects, Logger: quiet, Script: script.Config{Time: 700 * time.Millisecond},
-		Sample: func(name, event string, settings json.RawMessage) (json.RawMessage, bool) {
+		Sample: func(_ context.Context, name, event string, settings json.RawMessage) (json.RawMessage, bool) {
 			d := dialects[name]
 			if name == freshsales.Name {
 				settings = l.Settings.Over(settings)

@@ -93,8 +93,8 @@ func readObject(text []byte) (object, error) {
 	return o, err
 }
 
-func (o object) get(name string) (jsontext.Value, bool) {
-	for _, m := range o {
+func (o *object) get(name string) (jsontext.Value, bool) {
+	for _, m := range *o {
 		if m.name == name {
 			return m.value, true
 		}
@@ -123,9 +123,9 @@ func (o *object) remove(name string) {
 }
 
 // json writes the object.
-func (o object) json() jsontext.Value {
+func (o *object) json() jsontext.Value {
 	b := []byte{'{'}
-	for i, m := range o {
+	for i, m := range *o {
 		if i > 0 {
 			b = append(b, ',')
 		}

@@ -160,9 +160,9 @@ func headersOf(header http.Header) jsontext.Value {
 }
 
 // envelope is what all events have that are not about records.
-func (w *Workshop) envelope(in *installation, event string) object {
+func (w *Workshop) envelope(in *installation, event string) *object {
 	now := w.now()
-	return object{
+	return &object{
 		{"account_id", appendText(nil, in.app.Org)},
 		{"domain", appendText(nil, in.domain())},
 		{"event", appendText(nil, event)},

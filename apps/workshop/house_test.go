@@ -342,24 +342,6 @@ func (h *house) simulate(a *carillon.App, event, payload string) *carillon.Invoc
 	return i
 }
 
-// try runs the body of a handler, which may await, and gives the lines that it said. It must not fail.
-func (h *house) try(a *carillon.App, body string) []string {
-	h.t.Helper()
-	payload, err := json.Marshal(map[string]string{"body": body})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	i := h.simulate(a, "onExternalEvent", string(payload))
-	if i.Failure != nil {
-		h.t.Fatalf("%s: %+v", body, *i.Failure)
-	}
-	var lines []string
-	for _, l := range i.Lines {
-		lines = append(lines, l.Text)
-	}
-	return lines
-}
-
 // post posts to a handler of HTTP.
 func (h *house) post(path, contentType, body string) *httptest.ResponseRecorder {
 	h.t.Helper()

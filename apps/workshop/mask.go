@@ -3,7 +3,6 @@ package workshop
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
@@ -25,51 +24,47 @@ const (
 func maskOf(values map[string]any, secure []string) mask {
 	var m mask
 	for _, name := range secure {
-		m.hide(values[name])
+		m = m.and(values[name])
 	}
 	return m
 }
 
-// hide adds a value, and what is in it.
-func (m *mask) hide(value any) {
+// and gives a mask that takes out a value, and what is in it, as well.
+func (m mask) and(value any) mask {
 	switch v := value.(type) {
 	case string:
-		m.add(v)
+		return m.secret(v)
 	case float64:
-		m.add(strconv.FormatFloat(v, 'f', -1, 64))
+		return m.secret(strconv.FormatFloat(v, 'f', -1, 64))
 	case []any:
 		for _, e := range v {
-			m.hide(e)
+			m = m.and(e)
 		}
 	case map[string]any:
 		for _, e := range v {
-			m.hide(e)
+			m = m.and(e)
 		}
 	}
-}
-
-func (m *mask) add(secret string) {
-	if len(secret) < minSecret {
-		return
-	}
-	escaped, _ := json.Marshal(secret) // texts can always be written
-	plain := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(escaped))
-	for _, form := range []string{
-		secret, string(escaped[1 : len(escaped)-1]), plain[1 : len(plain)-1], url.QueryEscape(secret), url.PathEscape(secret),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
-	} {
-		if !slices.Contains(m.forms, form) {
-			m.forms = append(m.forms, form)
-		}
-	}
-	slices.SortFunc(m.forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-}
-
-// and gives a mask that takes out another secret as well.
-func (m mask) and(secret string) mask {
-	m.forms = slices.Clone(m.forms)
-	m.add(secret)
 	return m
+}
+
+func (m mask) secret(text string) mask {
+	if len(text) < minSecret {
+		return m
+	}
+	escaped := string(appendText(nil, text))
+	html := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(escaped)
+	forms := slices.Clone(m.forms)
+	for _, form := range []string{
+		text, escaped[1 : len(escaped)-1], html[1 : len(html)-1], url.QueryEscape(text), url.PathEscape(text),
+		base64.StdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)),
+	} {
+		if !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	slices.SortStableFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return mask{forms}
 }
 
 // text gives a text without the secrets.

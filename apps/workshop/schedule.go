@@ -206,8 +206,8 @@ func next(s *carillon.AppSchedule, now time.Time) time.Time {
 	if every == 0 {
 		every = 24 * time.Hour * time.Duration(max(1, s.Frequency))
 	}
-	missed := max(0, now.Sub(s.At)/every)
-	return s.At.Add((missed + 1) * every)
+	late := max(0, now.Sub(s.At))
+	return s.At.Add(late - late%every + every)
 }
 
 const (

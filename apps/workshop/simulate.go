@@ -23,7 +23,7 @@ func (w *Workshop) Simulate(ctx context.Context, org, id string, s Simulation) (
 	}
 	payload := s.Payload
 	if len(payload) == 0 {
-		if payload, err = w.testPayload(in, product, s.Event); err != nil {
+		if payload, err = w.testPayload(ctx, in, product, s.Event); err != nil {
 			return nil, err
 		}
 	}
@@ -95,17 +95,17 @@ func (w *Workshop) TestPayload(ctx context.Context, org, id, product, event stri
 	if err != nil {
 		return nil, err
 	}
-	return w.testPayload(in, product, event)
+	return w.testPayload(ctx, in, product, event)
 }
 
-func (w *Workshop) testPayload(in *installation, product, event string) (json.RawMessage, error) {
+func (w *Workshop) testPayload(ctx context.Context, in *installation, product, event string) (json.RawMessage, error) {
 	if payload, ok := in.parsed.TestData(product, event); ok {
 		return payload, nil
 	}
 	switch apps.ClassOf(event) {
 	case apps.ClassProduct, apps.ClassPlatform:
 		if w.config.Sample != nil {
-			if payload, ok := w.config.Sample(dialectOf(product), event, settingsOf(product)); ok {
+			if payload, ok := w.config.Sample(ctx, dialectOf(product), event, settingsOf(product)); ok {
 				return payload, nil
 			}
 		}

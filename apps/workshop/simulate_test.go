@@ -1,6 +1,7 @@
 package workshop_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -146,7 +147,7 @@ func TestWhoeverSimulatesMustNameWhatIsThere(t *testing.T) {
 
 func TestAPayloadForTryingIsTheAppsOwnOrTheHouses(t *testing.T) {
 	h := newHouse(t, func(c *workshop.Config) {
-		c.Sample = func(dialect, event string, settings json.RawMessage) (json.RawMessage, bool) {
+		c.Sample = func(_ context.Context, dialect, event string, settings json.RawMessage) (json.RawMessage, bool) {
 			return json.RawMessage(`{"of":"` + dialect + ` ` + event + `"}`), event != "onLeadCreate"
 		}
 	})

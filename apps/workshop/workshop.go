@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"carillon"
 	"carillon/apps"
 	"carillon/apps/script"
@@ -28,7 +26,7 @@ type Config struct {
 	// Dialects has the languages that apps hear: freshsales and platform.
 	Dialects map[string]dialect.Dialect
 	// Sample makes the house's own payload for trying an event of a dialect; false if there is none. nil: there are none.
-	Sample func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool)
+	Sample func(ctx context.Context, dialectName, event string, settings json.RawMessage) (json.RawMessage, bool)
 	// Gate decides where requests of apps may go. Default: public addresses only.
 	Gate *egress.Gate
 	// TLS is what requests of apps trust; nil: the system's authorities.
@@ -40,8 +38,6 @@ type Config struct {
 	Script script.Config
 	// Limits bound what an installation may ask for in a minute.
 	Limits Limits
-	// Retention is how long invocations are kept; default 30 days.
-	Retention time.Duration
 	// Grace is how long scheduled handlers in hand may go on when Run's context has ended; default 20 s.
 	Grace time.Duration
 	// Look is how often schedules that are due are looked for; default 1 s.
@@ -125,9 +121,6 @@ func defaults(c *Config) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Retention <= 0 {
-		c.Retention = 30 * 24 * time.Hour
-	}
 	if c.Grace <= 0 {
 		c.Grace = 20 * time.Second
 	}
@@ -156,54 +149,17 @@ func (w *Workshop) Checks() apps.Checks {
 	return apps.Checks{Script: Script{w.config.Script}, EventTypes: w.types, Modules: []string{}}
 }
 
-// pruneEvery is how often what has outlived its time is removed, pruneMost how much of it.
-const (
-	pruneEvery = time.Hour
-	pruneMost  = 10_000
-)
-
 // Run has schedules come round, and keeps what handlers did, until ctx ends. Then it waits for the handlers that schedules have
 // called, for Config.Grace at most.
 func (w *Workshop) Run(ctx context.Context) error {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var group errgroup.Group
-	group.Go(func() error {
-		w.comeRound(ctx, working, stop)
-		return nil
-	})
-	group.Go(func() error {
-		w.journal.run(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		w.prune(ctx)
-		return nil
-	})
-	err := group.Wait()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { w.journal.run(ctx) })
+	w.comeRound(ctx, working, stop)
+	keeping.Wait()
 	w.journal.flush(context.WithoutCancel(ctx))
-	return err
-}
-
-// prune removes what has outlived its time, now and then.
-func (w *Workshop) prune(ctx context.Context) {
-	again := time.NewTicker(pruneEvery)
-	defer again.Stop()
-	for {
-		now := w.now()
-		err := w.config.Store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-			_, err := tx.Prune(ctx, store.Expiry{Invocations: now.Add(-w.config.Retention), AppValues: now}, pruneMost)
-			return err
-		})
-		if err != nil && ctx.Err() == nil {
-			w.config.Logger.Error("remove what apps no longer need", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-again.C:
-		}
-	}
+	return nil
 }
 
 // Close ends the engines, those at work when they are done, and keeps what handlers did.

@@ -50,7 +50,7 @@ func (c *demoCmd) Run(ctx context.Context, d *desk) (err error) {
 	if err != nil {
 		return err
 	}
-	flags := houseFlags{dataFlags: dataFlags{Data: dir}, Dev: true, AppLimits: "vendor", Grace: 5 * time.Second, retention: retention{time.Hour, time.Hour, time.Hour}}
+	flags := houseFlags{dataFlags: dataFlags{Data: dir}, Dev: true, AppLimits: "vendor", Grace: 5 * time.Second, retention: retention{time.Hour, time.Hour, time.Hour, time.Hour}}
 	// The demo's page is its own output; only what went wrong is worth a log line.
 	log := slog.New(slog.NewTextHandler(d.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	house, err := openHouse(ctx, flags, log)

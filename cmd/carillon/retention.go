@@ -13,6 +13,8 @@ type retention struct {
 	KeepAttempts time.Duration `help:"How long failed attempts are kept." default:"168h"`
 	KeepKeys     time.Duration `help:"How long a repeat is known by its Idempotency-Key, or by the id of a vendor's event." default:"168h"`
 	KeepInbox    time.Duration `help:"How long deliveries of vendors are kept once they are applied; others stay." default:"720h"`
+
+	KeepInvocations time.Duration `help:"How long it is kept what handlers of apps did: of each app the newest 1000 at most." default:"720h"`
 }
 
 // How often is swept, and how many of each sort in one transaction.
@@ -31,6 +33,7 @@ func (r retention) sweep(ctx context.Context, s store.Store, log *slog.Logger) {
 				now := time.Now()
 				more, err = tx.Prune(ctx, store.Expiry{
 					Attempts: now.Add(-r.KeepAttempts), Remembered: now.Add(-r.KeepKeys), Inbox: now.Add(-r.KeepInbox),
+					Invocations: now.Add(-r.KeepInvocations), AppValues: now,
 				}, sweepMost)
 				return err
 			})

@@ -28,13 +28,13 @@ func (h *house) appSinks(places map[carillon.SinkType]deliver.OpenSink) {
 }
 
 // openWorkshop makes the room of apps on the house's engine.
-func (h *house) openWorkshop(spoken map[string]dialect.Dialect) (err error) {
+func (h *house) openWorkshop(ctx context.Context, spoken map[string]dialect.Dialect) (err error) {
 	limits := workshop.Limits{}
 	if h.flags.AppLimits == "none" {
 		limits = workshop.Limits{Values: -1, Requests: -1, External: -1}
 	}
 	h.workshop, err = workshop.New(workshop.Config{
-		Store: h.store, Feeder: h.engine, Dialects: spoken, Sample: sampleFor(spoken, nil),
+		Store: h.store, Feeder: h.engine, Dialects: spoken, Sample: sampleFor(ctx, spoken, nil),
 		Gate: egress.New(egress.Config{AllowPrivate: h.flags.Dev || h.flags.AllowPrivateSinks, Logger: h.log}),
 		URL:  strings.TrimSuffix(h.flags.PublicURL, "/"), Limits: limits, Grace: h.flags.Grace, Logger: h.log,
 	})
@@ -43,8 +43,8 @@ func (h *house) openWorkshop(spoken map[string]dialect.Dialect) (err error) {
 
 // sampleFor makes payloads for trying apps from the stories of package sample. account, if it is not nil, is what people said of the
 // account that the vendor's events are to be from.
-func sampleFor(spoken map[string]dialect.Dialect, account *simulator.Settings) func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
-	return func(dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
+func sampleFor(ctx context.Context, spoken map[string]dialect.Dialect, account *simulator.Settings) func(ctx context.Context, dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
+	return func(ctx context.Context, dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
 		d := spoken[dialectName]
 		if dialectName == freshsales.Name && account != nil {
 			settings = account.Over(settings)
@@ -53,7 +53,7 @@ func sampleFor(spoken map[string]dialect.Dialect, account *simulator.Settings) f
 		if err != nil {
 			return nil, false
 		}
-		m, ok, err := sample.Message(context.Background(), d, event, read, time.Now(), access.DevOrg)
+		m, ok, err := sample.Message(ctx, d, event, read, time.Now(), access.DevOrg)
 		return json.RawMessage(m.Body), ok && err == nil
 	}
 }
