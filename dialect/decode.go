@@ -47,6 +47,25 @@ type Decoded struct {
 	Mended []string
 }
 
+// maxUnread is how many events of one request may be such that cannot be read; more are no events.
+const maxUnread = 100
+
+// Unread puts an event that cannot be read among the others of a request, so that it does not keep them. It gives err back where too many
+// cannot be read: then the request as a whole cannot be.
+func (d *Decoded) Unread(id, eventType string, err error) error {
+	unread := 0
+	for i := range d.Events {
+		if d.Events[i].Err != nil {
+			unread++
+		}
+	}
+	if unread == maxUnread {
+		return err
+	}
+	d.Events = append(d.Events, Told{ID: id, Type: eventType, Err: err})
+	return nil
+}
+
 // Told is one thing that a vendor says has happened.
 type Told struct {
 	// ID is the vendor's own event id, or one made of what the event says (see DerivedID): the same on every repeat.

@@ -1,6 +1,7 @@
 package cloudevents
 
 import (
+	"cmp"
 	"encoding/base64"
 	"mime"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"carillon"
 	"carillon/dialect"
+	"carillon/dialect/mend"
 	"carillon/dialect/platform"
 )
 
@@ -27,46 +29,59 @@ func (d *Dialect) CheckReading(c *carillon.Connection) (dialect.Reading, error) 
 // other types are Ignored. A body of plain JSON is taken for what it looks like: data, if there are ce-… headers; else
 // an event, or a batch of them.
 func (d *Dialect) Decode(r dialect.Request, _ dialect.Reading) (dialect.Decoded, error) {
-	if isBinary(r) {
-		told, err := d.binary(r)
-		if err != nil {
-			return dialect.Decoded{}, err
-		}
-		return dialect.Decoded{Events: []dialect.Told{told}}, nil
-	}
-	body, err := platform.Parse(r.Body, "")
-	if err != nil {
+	h := hearing{platform: d.platform}
+	if err := h.hear(r); err != nil {
 		return dialect.Decoded{}, err
+	}
+	return h.Decoded, nil
+}
+
+// hearing is a request as far as it has been read.
+type hearing struct {
+	dialect.Decoded
+	platform *platform.Dialect
+}
+
+func (h *hearing) hear(r dialect.Request) error {
+	if isBinary(r) {
+		told, err := h.binary(r)
+		h.Events = []dialect.Told{told}
+		return err
+	}
+	body, err := h.read(r.Body, "")
+	if err != nil {
+		return err
 	}
 	switch body[0] {
 	case '{':
-		told, err := d.structured(body, "")
-		if err != nil {
-			return dialect.Decoded{}, err
-		}
-		return dialect.Decoded{Events: []dialect.Told{told}}, nil
+		told, err := h.structured(body, "")
+		h.Events = []dialect.Told{told}
+		return err
 	case '[':
-		return d.batch(body)
+		return h.batch(body)
 	default:
-		return dialect.Decoded{}, carillon.Invalid("", "must be an event, or a list of them")
+		return carillon.Invalid("", "must be an event, or a list of them")
 	}
 }
 
-// batch reads a batch, which may be empty (JSON Batch Format, 4).
-func (d *Dialect) batch(body []byte) (dialect.Decoded, error) {
-	var decoded dialect.Decoded
+// read reads JSON as it came. at is where it stands.
+func (h *hearing) read(text []byte, at string) ([]byte, error) {
+	value, notes, err := mend.Read(text, at)
+	h.Mended = append(h.Mended, notes...)
+	return value, err
+}
+
+// batch reads a batch, which may be empty (JSON Batch Format, 4). An event that cannot be read does not keep the others.
+func (h *hearing) batch(body []byte) error {
 	for event := range dialect.Elements(body) {
-		at := "/" + strconv.Itoa(len(decoded.Events))
-		if event[0] != '{' {
-			return dialect.Decoded{}, carillon.Invalid(at, "must be an event")
+		told, err := h.structured(event, "/"+strconv.Itoa(len(h.Events)))
+		if err == nil {
+			h.Events = append(h.Events, told)
+		} else if err := h.Unread(cmp.Or(told.ID, dialect.DerivedID(Name, string(event))), told.Type, err); err != nil {
+			return err
 		}
-		told, err := d.structured(event, at)
-		if err != nil {
-			return dialect.Decoded{}, err
-		}
-		decoded.Events = append(decoded.Events, told)
 	}
-	return decoded, nil
+	return nil
 }
 
 // isBinary reports whether a request carries data alone, with the attributes in headers (HTTP binding, 3).
@@ -86,7 +101,10 @@ type context struct {
 }
 
 // structured reads an event of the JSON format. at is where it stands.
-func (d *Dialect) structured(event []byte, at string) (dialect.Told, error) {
+func (h *hearing) structured(event []byte, at string) (dialect.Told, error) {
+	if event[0] != '{' {
+		return dialect.Told{}, carillon.Invalid(at, "must be an event")
+	}
 	c := context{name: func(attribute string) string { return at + "/" + attribute }}
 	parts := platform.Parts{PayloadAt: at + "/data"}
 	var encoded []byte
@@ -110,7 +128,7 @@ func (d *Dialect) structured(event []byte, at string) (dialect.Told, error) {
 			encoded = value
 		}
 	}
-	told, ok, err := d.begin(c)
+	told, ok, err := h.begin(c)
 	if err != nil || !ok {
 		return told, err
 	}
@@ -127,35 +145,35 @@ func (d *Dialect) structured(event []byte, at string) (dialect.Told, error) {
 		text = string(bytes)
 	}
 	if text != "" {
-		if parts.Payload, err = platform.Parse([]byte(text), parts.PayloadAt); err != nil {
+		if parts.Payload, err = h.read([]byte(text), parts.PayloadAt); err != nil {
 			return told, err
 		}
 	}
-	return d.finish(told, c, parts)
+	return h.finish(told, c, parts)
 }
 
 // binary reads an event whose attributes are headers and whose data is the body.
-func (d *Dialect) binary(r dialect.Request) (dialect.Told, error) {
+func (h *hearing) binary(r dialect.Request) (dialect.Told, error) {
 	header := func(attribute string) string { return attributeValue(r.Header("ce-" + attribute)) }
 	c := context{
 		specVersion: header("specversion"), id: header("id"), source: header("source"), eventType: header("type"), time: header("time"), actorID: header("actorid"),
 		name: func(attribute string) string { return "ce-" + attribute },
 	}
-	told, ok, err := d.begin(c)
+	told, ok, err := h.begin(c)
 	if err != nil || !ok {
 		return told, err
 	}
 	var parts platform.Parts
 	if strings.TrimSpace(string(r.Body)) != "" {
-		if parts.Payload, err = platform.Parse(r.Body, ""); err != nil {
+		if parts.Payload, err = h.read(r.Body, ""); err != nil {
 			return told, err
 		}
 	}
-	return d.finish(told, c, parts)
+	return h.finish(told, c, parts)
 }
 
 // begin reads the attributes; false if the event's type is not the platform's, and so its data may be anything.
-func (d *Dialect) begin(c context) (told dialect.Told, ok bool, err error) {
+func (h *hearing) begin(c context) (told dialect.Told, ok bool, err error) {
 	for _, attribute := range []struct{ name, value string }{
 		{"specversion", c.specVersion}, {"id", c.id}, {"source", c.source}, {"type", c.eventType},
 	} {
@@ -167,12 +185,12 @@ func (d *Dialect) begin(c context) (told dialect.Told, ok bool, err error) {
 		return told, false, carillon.Invalid(c.name("specversion"), "must be 1.0")
 	}
 	id := idOf(c.source, c.id)
-	if !d.platform.Knows(c.eventType) {
-		told, err = d.platform.Read(platform.Parts{Type: c.eventType})
+	if !h.platform.Knows(c.eventType) {
+		told, err = h.platform.Read(platform.Parts{Type: c.eventType})
 		told.ID = id
 		return told, false, err
 	}
-	told.ID = id
+	told.ID, told.Type = id, c.eventType
 	if c.time != "" {
 		if told.At, err = time.Parse(time.RFC3339Nano, c.time); err != nil {
 			return told, false, carillon.Invalid(c.name("time"), "must be a time as RFC 3339 has it")
@@ -184,9 +202,9 @@ func (d *Dialect) begin(c context) (told dialect.Told, ok bool, err error) {
 }
 
 // finish reads the data.
-func (d *Dialect) finish(begun dialect.Told, c context, parts platform.Parts) (dialect.Told, error) {
+func (h *hearing) finish(begun dialect.Told, c context, parts platform.Parts) (dialect.Told, error) {
 	parts.Type, parts.TypeAt = c.eventType, c.name("type")
-	told, err := d.platform.Read(parts)
+	told, err := h.platform.Read(parts)
 	told.ID, told.At, told.Actor = begun.ID, begun.At, begun.Actor
 	return told, err
 }

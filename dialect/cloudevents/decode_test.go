@@ -221,7 +221,10 @@ func TestWrongEventsAreNamed(t *testing.T) {
 		"a wrong module":  {request("", strings.Replace(structured(`"data":{}`), "account:created", "custom:a b:created", 1)), "/type"},
 		"no body":         {request("application/json", "", usualHeaders...), ""},
 	} {
-		_, err := cloudevents.New().Decode(c.request, nil)
+		decoded, err := cloudevents.New().Decode(c.request, nil)
+		if len(decoded.Events) > 0 {
+			err = decoded.Events[len(decoded.Events)-1].Err
+		}
 		var e *carillon.Error
 		if !errors.As(err, &e) || e.Code != carillon.CodeInvalid || len(e.Faults) != 1 || e.Faults[0].Member != c.member {
 			t.Errorf("%s: %v, want one fault at %s", name, err, c.member)
@@ -233,6 +236,32 @@ func TestWrongEventsAreNamed(t *testing.T) {
 		if _, err := cloudevents.New().Decode(r, nil); carillon.ErrorCode(err) != carillon.CodeMalformed {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// One event that cannot be read does not keep the others of its batch.
+func TestTheOtherEventsOfABatchAreRead(t *testing.T) {
+	good := structured(`"data":` + payload)
+	bad := strings.Replace(structured(`"data":7`), `"e-1"`, `"e-0"`, 1)
+	decoded, err := cloudevents.New().Decode(request("application/cloudevents-batch+json", `[`+bad+`,7,`+good+`]`), nil)
+	if err != nil || len(decoded.Events) != 3 {
+		t.Fatalf("%+v, %v", decoded, err)
+	}
+	for i, id := range []string{"e-0@urn:crm", "", "e-1@urn:crm"} {
+		told := decoded.Events[i]
+		if unread := i < 2; (told.Err != nil) != unread || (len(told.Statements) == 0) != unread || told.ID == "" || id != "" && (told.ID != id || told.Type != "account:created") {
+			t.Errorf("event %d is %+v", i, told)
+		}
+	}
+	if _, err := cloudevents.New().Decode(request("", `[`+strings.Repeat(`{},`, 200)+good+`]`), nil); carillon.ErrorCode(err) != carillon.CodeInvalid {
+		t.Errorf("200 things that are no events: %v", err)
+	}
+}
+
+func TestWhatIsNearlyJSONIsMended(t *testing.T) {
+	decoded, err := cloudevents.New().Decode(request("application/json", strings.Replace(payload, `"l.png"`, `l.png`, 1), usualHeaders...), nil)
+	if err != nil || len(decoded.Mended) != 1 || len(decoded.Events) != 1 {
+		t.Errorf("%+v, %v", decoded, err)
 	}
 }
 

@@ -31,7 +31,7 @@ func (d *Dialect) Decode(r dialect.Request, how dialect.Reading) (dialect.Decode
 	if err != nil {
 		return dialect.Decoded{}, err
 	}
-	body, mended, err := mend.Read(payload)
+	body, mended, err := mend.Read(payload, "")
 	if err != nil {
 		return dialect.Decoded{}, err
 	}

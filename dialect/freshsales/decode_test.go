@@ -55,11 +55,8 @@ func fixtures(t testing.TB, product string) dialecttest.DecoderFixtures {
 		f.Requests = append(f.Requests, posted([]byte(classicContact)))
 		return f
 	}
-	for _, s := range samples {
-		if strings.HasSuffix(s.event, "Update") { // the same fields and more
-			f.Requests = append(f.Requests, posted(published(t, s.event)))
-		}
-	}
+	// A small one first: vast values take their time. roundtrip_test.go has all.
+	f.Requests = append(f.Requests, posted(published(t, "onCustomModuleUpdate")), posted(published(t, "onContactUpdate")))
 	return f
 }
 

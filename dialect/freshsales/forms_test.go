@@ -393,7 +393,7 @@ func TestTasksAndAppointmentsAreOnAccountsOrWhateverElse(t *testing.T) {
 }
 
 func TestAttendeesKeepTheirPlaces(t *testing.T) {
-	const attendees = `[{"_association_id":3,"id":12,"_model":"Contact"},{"_association_id":1,"id":7,"_model":"FdMultitenant::User"},{"_association_id":2,"id":9,"_model":"Lead"}]`
+	const attendees = `[{"_association_id":3,"_model":"Contact","id":12},{"_association_id":1,"_model":"FdMultitenant::User","id":7},{"_association_id":2,"_model":"Lead","id":9}]`
 	h := openHouse(t)
 	fields := `"id":1,"title":"T","from_date":"2020-01-01T10:00:00Z","end_date":"2020-01-01T11:00:00Z","latitude":"51.50","targetable_id":"5","targetable_type":"Deal"`
 	d := h.apply([]byte(event("onAppointmentCreate", "appointment", fields, `,"associations":{"appointment_attendees":`+attendees+`}`)))

@@ -1,6 +1,8 @@
 package freshsales
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
+
 	"carillon"
 	"carillon/dialect"
 )
@@ -157,7 +159,8 @@ func (h *hearing) data(id string) []byte {
 	return append(b, '}')
 }
 
-// extra is what extra keeps: of objects that events are about also their strangers and associations.
+// extra is what extra keeps: of objects that events are about also their strangers and associations. Its names are sorted: the
+// vendor's messages differ in the order of members, and that is no difference.
 func (h *hearing) extra() []byte {
 	b := []byte{'{'}
 	for i, value := range h.kept {
@@ -189,5 +192,7 @@ func (h *hearing) extra() []byte {
 		b = append(append(comma(b), `"`+associationsName+`":`...), associations...)
 		b = append(b, '}')
 	}
-	return append(b, '}')
+	sorted := jsontext.Value(append(b, '}'))
+	_ = sorted.Format(jsontext.ReorderRawObjects(true)) // made of JSON; if it should fail, the order stays
+	return sorted
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"carillon"
 )
 
 // back are the places where a sample, posted to a connection, applied and told again, is another; all of them.
@@ -73,6 +75,24 @@ func TestTheVendorsUpdatesFollowItsCreations(t *testing.T) {
 				t.Errorf("the update makes the changes %v", d.Told[0].Seqs)
 			}
 			checkDifferences(t, want, decode(t, h.told(d, string(settingsOf(t, want)))), back[""])
+		})
+	}
+}
+
+func TestWhatIsSaidAgainLaterMakesNoDifference(t *testing.T) {
+	for _, s := range samples {
+		t.Run(s.event, func(t *testing.T) {
+			h := openHouse(t)
+			h.apply(published(t, s.event))
+			again := decode(t, published(t, s.event))
+			again["timestamp"] = json.Number("1700000000.5")
+			body, err := json.Marshal(again)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := h.hear(body); d.State != carillon.InboxApplied || d.Told[0].Outcome != "unchanged" {
+				t.Errorf("it is %s: %+v", d.State, d.Told)
+			}
 		})
 	}
 }

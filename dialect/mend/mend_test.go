@@ -2,6 +2,7 @@ package mend_test
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"carillon"
+	"carillon/dialect"
 	"carillon/dialect/mend"
 )
 
@@ -44,13 +46,29 @@ func TestWhatVendorsGetWrongIsMended(t *testing.T) {
 				"typographic quotation marks stood around a string (line 2, byte 11)", "a comma stood before a closing bracket (line 2, byte 20)",
 			},
 		},
+		"a word without quotation marks": {
+			`{"a":GB,"b": 8586bda6-52d6-474a-a31d-86f45b7b86f9 ,"c":[1],"d":2024-04-15T10:28:51Z"e":007}`,
+			`{"a":"GB","b":"8586bda6-52d6-474a-a31d-86f45b7b86f9","c":[1],"d":"2024-04-15T10:28:51Z","e":"007"}`,
+			[]string{
+				"the quotation marks around GB were missing (line 1, byte 5)",
+				"the quotation marks around 8586bda6-52d6-474a-a31d-86f45b7b86f9 were missing (line 1, byte 13)",
+				"the quotation marks around 2024-04-15T10:28:51Z were missing (line 1, byte 63)",
+				`the comma before "e" was missing (line 1, byte 83)`,
+				"the quotation marks around 007 were missing (line 1, byte 87)",
+			},
+		},
+		"bytes that are not UTF-8": {
+			"{\"a\":\n\"caf\xe9, \xff\",\"b\":GB}", `{"a":"caf` + "\ufffd, \ufffd" + `","b":"GB"}`, []string{
+				"the quotation marks around GB were missing (line 2, byte 20)", "bytes that are not UTF-8 were replaced (line 2, byte 10)",
+			},
+		},
 		"a byte order mark is no mistake":        {"\ufeff{\"a\":1}", `{"a":1}`, nil},
 		"names in long are not repeated in full": {`{"a":1"` + strings.Repeat("n", 500) + `":2}`, `{"a":1,"` + strings.Repeat("n", 500) + `":2}`, []string{`the comma before "` + strings.Repeat("n", 63) + `… was missing (line 1, byte 6)`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kept := strings.Clone(c.body)
 			body := []byte(c.body)
-			got, notes, err := mend.Read(body)
+			got, notes, err := mend.Read(body, "")
 			if err != nil || string(got) != c.want || !slices.Equal(notes, c.notes) {
 				t.Errorf("%v\n%s\n%q\nwant\n%s\n%q", err, got, notes, c.want, c.notes)
 			}
@@ -62,7 +80,7 @@ func TestWhatVendorsGetWrongIsMended(t *testing.T) {
 }
 
 func TestManyNotesAreCounted(t *testing.T) {
-	_, notes, err := mend.Read([]byte(`[` + strings.Repeat(`{"a":1"b":2},`, 1000) + `0]`))
+	_, notes, err := mend.Read([]byte(`[`+strings.Repeat(`{"a":1"b":2},`, 1000)+`0]`), "")
 	if err != nil || len(notes) != 9 || notes[8] != "and 992 more of the kind" {
 		t.Errorf("%v, %q", err, notes)
 	}
@@ -70,22 +88,64 @@ func TestManyNotesAreCounted(t *testing.T) {
 
 func TestWhatCannotBeMendedIsRefused(t *testing.T) {
 	for body, code := range map[string]carillon.Code{
-		``:                      carillon.CodeMalformed,
-		`{`:                     carillon.CodeMalformed,
-		`{"id":{VALUE},}`:       carillon.CodeMalformed,
-		`["a" "b"]`:             carillon.CodeMalformed,
-		`{"a" "b":1}`:           carillon.CodeMalformed,
-		`{,}`:                   carillon.CodeMalformed,
-		`{"a":1,"a":2}`:         carillon.CodeMalformed,
-		"{\"a\":\"\xff\"}":      carillon.CodeMalformed,
-		`{"a":“x}`:              carillon.CodeMalformed,
-		`{"a":1} {"b":2}`:       carillon.CodeMalformed,
-		strings.Repeat("[", 33): carillon.CodeTooLarge,
-		strings.Repeat("[", 33) + strings.Repeat("]", 33): carillon.CodeTooLarge,
+		``:                        carillon.CodeMalformed,
+		`{`:                       carillon.CodeMalformed,
+		`{"id":{VALUE},}`:         carillon.CodeMalformed,
+		`["a",b]`:                 carillon.CodeMalformed,
+		`{"a":James Hetfield}`:    carillon.CodeMalformed,
+		`{"a":b:1}`:               carillon.CodeMalformed,
+		`{"a":GB//c` + "\n}":      carillon.CodeMalformed,
+		`GB`:                      carillon.CodeMalformed,
+		"{\"\xff\":1,\"\xfe\":2}": carillon.CodeMalformed,
+		"\xff":                    carillon.CodeMalformed,
+		`["a" "b"]`:               carillon.CodeMalformed,
+		`{"a" "b":1}`:             carillon.CodeMalformed,
+		`{,}`:                     carillon.CodeMalformed,
+		`{"a":1,"a":2}`:           carillon.CodeMalformed,
+		`{"a":“x}`:                carillon.CodeMalformed,
+		`{"a":1} {"b":2}`:         carillon.CodeMalformed,
+		strings.Repeat("[", 49):   carillon.CodeTooLarge,
+		strings.Repeat("[", 49) + strings.Repeat("]", 49): carillon.CodeTooLarge,
 	} {
-		if got, _, err := mend.Read([]byte(body)); carillon.ErrorCode(err) != code || len(err.Error()) > 400 {
+		if got, _, err := mend.Read([]byte(body), ""); carillon.ErrorCode(err) != code || len(err.Error()) > 400 {
 			t.Errorf("%.40s is read as %s, %v; want %s", body, got, err, code)
 		}
+	}
+}
+
+func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
+	for name, c := range map[string]struct{ body, at, member, reason string }{
+		"the first mistake":             {"{\n \"id\":{VALUE}", "", "/id", `line 2, byte 9: invalid character 'V' at start of string (expecting '"')`},
+		"behind mistakes that are none": {"{“a”:1,\n “b”:GB\n \"c\":[\"\xff\",],\"d\":?}", "", "/d", `line 3, byte 40: invalid character '?' at start of value`},
+		"inside of a text":              {`{"a":1,"a":2}`, "/Message", "/Message/a", `line 1, byte 7: duplicate object member name`},
+		"at the end":                    {"{\"a\":", "", "/a", "line 1, byte 5: unexpected EOF"},
+		"nothing":                       {"", "", "", "line 1, byte 0: unexpected EOF"},
+		"a comment":                     {"{ \"data\" : { //Contains", "", "/data", `line 1, byte 13: invalid character '/' at start of string (expecting '"')`},
+		"too deep":                      {`{"a":[0,` + strings.Repeat("[", 60), "", "/a/1" + strings.Repeat("/0", 46), "line 1, byte 55: must be nested at most 48 levels deep"},
+	} {
+		_, _, err := mend.Read([]byte(c.body), c.at)
+		e, ok := errors.AsType[*carillon.Error](err)
+		if !ok || !slices.Equal(e.Faults, []carillon.Fault{{Member: c.member, Reason: c.reason}}) {
+			t.Errorf("%s: %v, want %s: %s", name, err, c.member, c.reason)
+		}
+	}
+}
+
+func TestWhatIsKeptIsNotTooDeep(t *testing.T) {
+	deep := func(n int) []byte {
+		return []byte(`{"flat":[[]],"a/b":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
+	}
+	for n, found := range map[int]bool{1: false, 31: false, 32: true, 40: true} {
+		err := mend.CheckDepth("/data", dialect.Statement{Extra: deep(n)})
+		if (carillon.ErrorCode(err) == carillon.CodeTooLarge) != found || found && !strings.Contains(err.Error(), "/data/a~1b") {
+			t.Errorf("%d levels: %v", n, err)
+		}
+	}
+	if _, found := mend.TooDeep(deep(30), 2); found {
+		t.Error("30 levels inside of two are too deep")
+	}
+	if member, found := mend.TooDeep(deep(31), 2); !found || member != "a/b" {
+		t.Error("31 levels inside of two are not too deep")
 	}
 }
 
@@ -121,7 +181,7 @@ func TestWhatIsJSONIsLeftAlone(t *testing.T) {
 
 func FuzzMend(f *testing.F) {
 	for _, body := range []string{
-		`{"a":{"b":1} "c":2}`, `{“a”:“x”}`, `{"a":[1,],}`, `{"a":1"b":"\"}`, `“`, `"`, `,}`, `{"a":"“` + "\xe2\x80", `[[[]]]`, "\ufeff1", `{"a":1 "b" "c":2}`,
+		`{"a":{"b":1} "c":2}`, `{“a”:“x”}`, `{"a":[1,],}`, `{"a":1"b":"\"}`, `“`, `"`, `,}`, `{"a":"“` + "\xe2\x80", `[[[]]]`, "\ufeff1", `{"a":1 "b" "c":2}`, `{"a":GB}`, `{"a":1:2:3 "b":-}`, "{\"a\":\"\xff\", b}",
 	} {
 		f.Add([]byte(body))
 	}
@@ -140,7 +200,7 @@ func FuzzMend(f *testing.F) {
 				t.Errorf("%q was mended to %q, and yet %q", body, mended, notes)
 			}
 		}
-		got, _, err := mend.Read(body)
+		got, _, err := mend.Read(body, "")
 		if err == nil && !json.Valid(got) {
 			t.Errorf("%q is read as %q", body, got)
 		}

@@ -89,6 +89,9 @@ func (d *Dialect) Decode(r dialect.Request, of dialect.Reading) (dialect.Decoded
 			return dialect.Decoded{}, err
 		}
 	}
+	if err := mend.CheckDepth(at.pointer(), statement); err != nil {
+		return dialect.Decoded{}, err
+	}
 	told.Statements = []dialect.Statement{statement}
 	return dialect.Decoded{Events: []dialect.Told{told}, Mended: notes}, nil
 }
@@ -114,7 +117,7 @@ func envelope(r dialect.Request) (body []byte, notes []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	body, notes, err = mend.Read(payload)
+	body, notes, err = mend.Read(payload, "")
 	if err != nil {
 		return nil, nil, err
 	}

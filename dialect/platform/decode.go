@@ -1,8 +1,6 @@
 package platform
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,10 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"carillon"
 	"carillon/dialect"
+	"carillon/dialect/mend"
 )
 
 const (
@@ -39,30 +36,17 @@ func (d *Dialect) CheckReading(c *carillon.Connection) (dialect.Reading, error) 
 // "message" beside "messageAttributes"; and any of these as the "Message" of an SNS notification. What the platform tells
 // of beside accounts, what belongs to them, and users is Ignored.
 func (d *Dialect) Decode(r dialect.Request, _ dialect.Reading) (dialect.Decoded, error) {
-	body, err := Parse(r.Body, "")
-	if err != nil {
+	p := parcel{dialect: d}
+	if err := p.unwrapText(r.Body, "", 0); err != nil {
 		return dialect.Decoded{}, err
 	}
-	events, err := d.unwrap(nil, body, "", 0)
-	if err != nil {
-		return dialect.Decoded{}, err
-	}
-	return dialect.Decoded{Events: events}, nil
+	return p.Decoded, nil
 }
 
-// Parse gives JSON without white space, strings in their shortest form. at is where it stands, as a JSON Pointer.
-func Parse(text []byte, at string) ([]byte, error) {
-	value := jsontext.Value(bytes.Clone(text))
-	err := value.Format()
-	if err == nil {
-		return value, nil
-	}
-	malformed := &carillon.Error{Code: carillon.CodeMalformed, Message: "what came is not JSON", Err: err}
-	var syntax *jsontext.SyntacticError
-	if errors.As(err, &syntax) {
-		malformed.Faults = []carillon.Fault{{Member: at, Reason: fmt.Sprintf("stops being JSON at byte %d", syntax.ByteOffset)}}
-	}
-	return nil, malformed
+// parcel is a request as far as it has been unwrapped.
+type parcel struct {
+	dialect.Decoded
+	dialect *Dialect
 }
 
 // envelope is what stands around an event, each member as JSON; nil for those that are absent.
@@ -108,57 +92,76 @@ func envelopeOf(object []byte) envelope {
 	return e
 }
 
-// unwrap appends the events of a value: one, a list, or one of these in a wrapper.
-func (d *Dialect) unwrap(list []dialect.Told, value []byte, at string, wraps int) ([]dialect.Told, error) {
+// unwrapText takes the events of JSON as it came, whole or inside a string.
+func (p *parcel) unwrapText(text []byte, at string, wraps int) error {
+	value, notes, err := mend.Read(text, at)
+	if err != nil {
+		return err
+	}
+	p.Mended = append(p.Mended, notes...)
+	return p.unwrap(value, at, wraps)
+}
+
+// unwrap takes the events of a value: one, a list, or one of these in a wrapper.
+func (p *parcel) unwrap(value []byte, at string, wraps int) error {
 	switch {
 	case wraps > maxWraps:
-		return nil, carillon.Invalid(at, "is wrapped too often")
+		return carillon.Invalid(at, "is wrapped too often")
 	case value[0] == '[':
-		n := 0
-		for element := range dialect.Elements(value) {
-			var err error
-			if list, err = d.unwrap(list, element, at+"/"+strconv.Itoa(n), wraps+1); err != nil {
-				return nil, err
-			}
-			n++
-		}
-		if n == 0 {
-			return nil, carillon.Invalid(at, "must hold an event")
-		}
-		return list, nil
+		return p.unwrapList(value, at, wraps+1)
 	case value[0] != '{':
-		return nil, carillon.Invalid(at, "must be an event, or a list of them")
+		return carillon.Invalid(at, "must be an event, or a list of them")
 	}
 	e := envelopeOf(value)
 	switch {
 	case e.eventType != nil:
-		told, err := d.told(e, value, at)
+		told, err := p.dialect.told(e, value, at)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return append(list, told), nil
+		p.Events = append(p.Events, told)
 	case e.snsMessage != nil && dialect.Unquote(e.snsType) == "Notification":
-		return d.unwrapText(list, e.snsMessage, at+"/Message", wraps)
+		return p.unwrapMessage(e.snsMessage, at+"/Message", wraps+1)
 	case e.snsMessage != nil && e.snsType != nil:
-		return append(list, ignored(value, e.snsMessageID, e.snsType, "is about the subscription to a topic")), nil
+		p.Events = append(p.Events, ignored(value, e.snsMessageID, e.snsType, "is about the subscription to a topic"))
 	case e.message != nil:
-		return d.unwrapText(list, e.message, at+"/message", wraps)
+		return p.unwrapMessage(e.message, at+"/message", wraps+1)
 	case e.installation != nil:
-		return append(list, ignored(value, nil, e.installation, "is about the installation of an app")), nil
+		p.Events = append(p.Events, ignored(value, nil, e.installation, "is about the installation of an app"))
 	default:
-		return nil, carillon.Invalid(at+"/eventType", "is required")
+		return carillon.Invalid(at+"/eventType", "is required")
 	}
+	return nil
 }
 
-// unwrapText unwraps a value that may stand as text inside a string.
-func (d *Dialect) unwrapText(list []dialect.Told, value []byte, at string, wraps int) ([]dialect.Told, error) {
-	if value[0] == '"' {
-		var err error
-		if value, err = Parse([]byte(dialect.Unquote(value)), at); err != nil {
-			return nil, err
+// unwrapList takes the events of a list. One that cannot be read does not keep the others.
+func (p *parcel) unwrapList(list []byte, at string, wraps int) error {
+	n := 0
+	for element := range dialect.Elements(list) {
+		if err := p.unwrap(element, at+"/"+strconv.Itoa(n), wraps); err != nil {
+			e := envelopeOf(element)
+			id := dialect.Unquote(scalar(e.eventID))
+			if !fitsID(id) {
+				id = dialect.DerivedID(Name, string(element))
+			}
+			if err := p.Unread(id, dialect.Unquote(scalar(e.eventType)), err); err != nil {
+				return err
+			}
 		}
+		n++
 	}
-	return d.unwrap(list, value, at, wraps+1)
+	if n == 0 {
+		return carillon.Invalid(at, "must hold an event")
+	}
+	return nil
+}
+
+// unwrapMessage unwraps a value that may stand as text inside a string.
+func (p *parcel) unwrapMessage(value []byte, at string, wraps int) error {
+	if value[0] == '"' {
+		return p.unwrapText([]byte(dialect.Unquote(value)), at, wraps)
+	}
+	return p.unwrap(value, at, wraps)
 }
 
 // ignored is a message without an envelope, of which nothing comes. Its id and name may be anything.
@@ -196,7 +199,7 @@ func (d *Dialect) told(e envelope, event []byte, at string) (dialect.Told, error
 type Parts struct {
 	// Type is the event's name, and TypeAt where it stands in the request, as a JSON Pointer.
 	Type, TypeAt string
-	// Payload is JSON as Parse gives it, nil if there is none; PayloadAt is where it stands.
+	// Payload is JSON as mend.Read gives it, nil if there is none; PayloadAt is where it stands.
 	Payload   []byte
 	PayloadAt string
 }

@@ -345,7 +345,7 @@ func TestWrongValuesAreNamed(t *testing.T) {
 		strings.Replace(accountEvent(``), `"2025-03-04T05:06:07.089Z"`, `9e99`, 1):      "/timestamp",
 		strings.Replace(accountEvent(``), `"e_1"`, `"`+strings.Repeat("x", 256)+`"`, 1): "/eventId",
 	} {
-		_, err := platform.New().Decode(request(body), nil)
+		err := complaint(platform.New().Decode(request(body), nil))
 		var e *carillon.Error
 		if !errors.As(err, &e) || e.Code != carillon.CodeInvalid {
 			t.Errorf("%s: %v", body, err)
@@ -359,10 +359,53 @@ func TestWrongValuesAreNamed(t *testing.T) {
 			t.Errorf("%s: faults at %v, want %s", body, got, members)
 		}
 	}
-	for _, body := range []string{``, `{`, `hello`, `{"eventType":"x","eventType":"y"}`, "{\"a\":\"\xff\"}", sns(`no JSON`), `{"message":"{"}`} {
+	for _, body := range []string{``, `{`, `hello`, `{"eventType":"x","eventType":"y"}`, sns(`no JSON`), `{"message":"{"}`} {
 		if _, err := platform.New().Decode(request(body), nil); carillon.ErrorCode(err) != carillon.CodeMalformed {
 			t.Errorf("%s: %v", body, err)
 		}
+	}
+}
+
+// complaint is why a request, or the last of its events, cannot be read.
+func complaint(decoded dialect.Decoded, err error) error {
+	if err == nil && len(decoded.Events) > 0 {
+		return decoded.Events[len(decoded.Events)-1].Err
+	}
+	return err
+}
+
+// One event that cannot be read does not keep the others of its request.
+func TestTheOtherEventsOfAListAreRead(t *testing.T) {
+	good := accountEvent(`,"name":"A"`)
+	events := decode(t, `[`+strings.Replace(accountEvent(`,"name":{}`), "e_1", "e_0", 1)+`,{"message":`+good+`},7,{"message":"{"},`+good+`]`)
+	for i, want := range []struct {
+		id, eventType string
+		unread        bool
+	}{{"e_0", "account:created", true}, {"e_1", "account:created", false}, {"", "", true}, {"", "", true}, {"e_1", "account:created", false}} {
+		told := events[i]
+		if (told.Err != nil) != want.unread || (len(told.Statements) == 0) != want.unread || told.Type != want.eventType || want.id != "" && told.ID != want.id || told.ID == "" {
+			t.Errorf("event %d is %+v", i, told)
+		}
+	}
+	if _, err := platform.New().Decode(request(`[`+strings.Repeat(`{},`, 200)+good+`]`), nil); carillon.ErrorCode(err) != carillon.CodeInvalid {
+		t.Errorf("200 things that are no events: %v", err)
+	}
+}
+
+// What is nearly JSON is mended, also inside a notification, and what is not is told with its place.
+func TestTextThatIsNearlyJSONIsRead(t *testing.T) {
+	inside := strings.Replace(accountEvent(`,"name":"A`+"\xe9"+`","domain":acme.example,`), "AGENT", "agent", 1)
+	decoded, err := platform.New().Decode(request(`{"Type":"Notification","Message":"`+strings.ReplaceAll(inside, `"`, `\"`)+`"}`), nil)
+	if err != nil || len(decoded.Events) != 1 || len(decoded.Mended) != 3 {
+		t.Fatalf("%+v, %v", decoded, err)
+	}
+	if told := decoded.Events[0]; member(t, told, "name") != `"A`+"\ufffd"+`"` || member(t, told, "domain") != `"acme.example"` || !strings.Contains(decoded.Mended[1], "(/Message, line 1, byte ") {
+		t.Errorf("%q, %+v", decoded.Mended, told)
+	}
+	_, err = platform.New().Decode(request(`{"Type":"Notification","Message":"{\"eventType\": ?}"}`), nil)
+	e, ok := errors.AsType[*carillon.Error](err)
+	if !ok || e.Code != carillon.CodeMalformed || e.Faults[0].Member != "/Message/eventType" || !strings.HasPrefix(e.Faults[0].Reason, "line 1, byte 14: ") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -46,7 +46,7 @@ var customerAccount = [memberCount]member{
 
 const memberCount = 31
 
-// statuses are the vendor's words for ours. Any other status is active: the account exists.
+// statuses are the vendor's words for ours. Any other status is the vendor's own word if it came from there, else active: the account exists.
 var statuses = map[string]string{
 	"PROSPECT": statusActive,
 	"TRIAL":    statusActive,
@@ -148,11 +148,13 @@ func editedAt(b []byte, t *telling, _, theirs []byte) []byte {
 	return appendTime(b, t.ev.Change.Time)
 }
 
-func status(b []byte, t *telling, ours, _ []byte) []byte {
+func status(b []byte, t *telling, ours, theirs []byte) []byte {
 	word, ok := statuses[strings.ToUpper(dialect.Unquote(ours))]
 	switch {
 	case t.ev.Change.Op == carillon.OpDeleted:
 		word = statusInactive
+	case isText(ours) && isText(theirs) && saysTheSame(theirs, ours):
+		return append(b, theirs...)
 	case !ok:
 		word = statusActive
 	}

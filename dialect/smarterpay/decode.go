@@ -28,7 +28,7 @@ func (Dialect) CheckReading(c *carillon.Connection) (dialect.Reading, error) {
 // customer_account.update say is a Whole of an account; all other events are ignored. The body is mended where the vendor's pages
 // show what it may lack.
 func (Dialect) Decode(r dialect.Request, of dialect.Reading) (dialect.Decoded, error) {
-	body, notes, err := mend.Read(r.Body)
+	body, notes, err := mend.Read(r.Body, "")
 	if err != nil {
 		return dialect.Decoded{}, err
 	}
@@ -41,6 +41,9 @@ func (Dialect) Decode(r dialect.Request, of dialect.Reading) (dialect.Decoded, e
 		i := 0
 		for element := range dialect.Elements(body) {
 			if err = w.readObject(element, "/"+strconv.Itoa(i)); err != nil {
+				err = w.unread(element, err)
+			}
+			if err != nil {
 				break
 			}
 			i++
@@ -78,17 +81,24 @@ func (w *webhook) readObject(object []byte, at string) error {
 	}
 	i := 0
 	for event := range dialect.Elements(events) {
-		place := at + "/events/" + strconv.Itoa(i)
-		if event[0] != '{' {
-			return carillon.Invalid(place, "must be an object")
-		}
-		if err := w.readEvent(event, place, dialect.Member(object, "sent_at")); err != nil {
+		if err := w.readEvent(event, at+"/events/"+strconv.Itoa(i), dialect.Member(object, "sent_at")); err != nil {
 			// The others of the webhook, often of other accounts, do not wait for this one.
-			w.Events = append(w.Events, dialect.Told{ID: eventKey(dialect.Member(event, "event_id"), event), Err: err})
+			if err := w.unread(event, err); err != nil {
+				return err
+			}
 		}
 		i++
 	}
 	return nil
+}
+
+// unread takes note of an element that cannot be read.
+func (w *webhook) unread(element []byte, err error) error {
+	eventType, _ := dialect.Text(dialect.Member(element, "event_type"))
+	if len(eventType) > maxTypeLength {
+		eventType = ""
+	}
+	return w.Unread(eventKey(dialect.Member(element, "event_id"), element), eventType, err)
 }
 
 // isVersion1 reports whether an event is one of the vendor's older webhooks, which name neither the event nor all members.
@@ -99,6 +109,9 @@ const maxTypeLength = 255
 
 // readEvent reads one event.
 func (w *webhook) readEvent(event []byte, at string, sentAt []byte) error {
+	if event[0] != '{' {
+		return carillon.Invalid(at, "must be an object")
+	}
 	h := hearing{at: at, native: dialect.NewNative(carillon.KindAccount), extra: []byte{'{'}}
 	for name, value := range dialect.Members(event) {
 		if row, ok := rows[dialect.Unquote(name)]; ok {
@@ -139,9 +152,11 @@ func (w *webhook) readEvent(event []byte, at string, sentAt []byte) error {
 	told.At = h.editedAt(sentAt)
 	told.Ref = carillon.Ref{Kind: carillon.KindAccount, ID: h.id}
 	told.Actor = h.actor(w.reading.prefix)
-	told.Statements = []dialect.Statement{{
-		Sort: dialect.Whole, Ref: told.Ref, Data: h.native.JSON(), Extra: append(h.extra, '}'),
-	}}
+	account := dialect.Statement{Sort: dialect.Whole, Ref: told.Ref, Data: h.native.JSON(), Extra: append(h.extra, '}')}
+	if err := mend.CheckDepth(at, account); err != nil {
+		return err
+	}
+	told.Statements = []dialect.Statement{account}
 	w.Events = append(w.Events, told)
 	return nil
 }

@@ -74,15 +74,21 @@ func nation(h *hearing, m *member, value []byte) error {
 	return nil
 }
 
-// standing is a status; what is not said leaves the account's as it is.
+// standing is a status; what is not said leaves the account's as it is. A word that the vendor's pages do not know is the account's status
+// as it stands, and kept as well: it goes out again until the account's is another.
 func standing(h *hearing, m *member, value []byte) error {
 	word, ok := dialect.Text(value)
 	switch {
 	case ok && word == "":
-	case ok && (strings.EqualFold(word, statusActive) || strings.EqualFold(word, statusInactive)):
+	case !ok:
+		return h.wrong(m, "must be a word: active, inactive or another")
+	case strings.EqualFold(word, statusActive) || strings.EqualFold(word, statusInactive):
 		h.native.Set(m.from, dialect.AppendString(nil, strings.ToUpper(word)))
 	default:
-		return h.wrong(m, "must be active or inactive")
+		if reason := h.native.SetText(m.from, value); reason != "" {
+			return h.wrong(m, reason)
+		}
+		return beside(h, m, value)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func memberSchema(name string) object {
 	case "created_at", "edited_at":
 		return object{"type": "string", "format": "date-time"}
 	case "status":
-		return object{"enum": []string{statusActive, statusInactive}}
+		return object{"type": "string", "minLength": 1, "description": "active or inactive; another word only where the vendor has said it of the account."}
 	case "billing_country_code", "delivery_country_code":
 		return object{"type": []string{"string", "null"}, "pattern": "^[A-Z]{2}$"}
 	case "gift_aid":
