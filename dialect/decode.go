@@ -102,6 +102,14 @@ type Statement struct {
 	// Extra is what has no place in Data, as this dialect keeps it in the record's extra; nil leaves what is there, JSON null
 	// forgets it. Of a Gone it is what the deletion's change carries.
 	Extra []byte
+	// LeavesCustomFields says that custom fields which Data does not name stay as they are: the vendor lists those that it
+	// has, also the empty ones, so what it does not list it has never heard of. Otherwise what is not named is unset.
+	LeavesCustomFields bool
+}
+
+// Difference is what a Whole says differently from an echo; see Difference.
+func (s *Statement) Difference(echo []byte) []byte {
+	return difference(s.Kind, s.Data, echo, s.LeavesCustomFields)
 }
 
 // StatementSort says how much a Statement says.

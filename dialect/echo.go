@@ -75,10 +75,13 @@ func FormPayload(r Request) ([]byte, error) {
 	return []byte(form.Get("payload")), nil
 }
 
-// Difference gives the members of heard that differ from those of echo, as a JSON merge patch on native JSON: objects are compared
-// member by member, all else as a whole. It is nil if none
-// differ. Both are compact objects; a member absent from echo counts as null.
-func Difference(kind carillon.Kind, heard, echo []byte) []byte {
+// Difference gives the members of heard that differ from those of echo, as a JSON merge patch on native JSON: objects are
+// compared member by member, all else as a whole. It is nil if none differ. Both are compact objects; a member absent from
+// echo counts as null.
+func Difference(kind carillon.Kind, heard, echo []byte) []byte { return difference(kind, heard, echo, false) }
+
+// difference is Difference; with leave, custom fields that heard does not name do not differ.
+func difference(kind carillon.Kind, heard, echo []byte, leave bool) []byte {
 	known := map[string][]byte{}
 	for name, value := range Members(echo) {
 		known[Unquote(name)] = value
@@ -90,7 +93,7 @@ func Difference(kind carillon.Kind, heard, echo []byte) []byte {
 			continue
 		}
 		if deep(kind, Unquote(name)) && value[0] == '{' && len(was) > 0 && was[0] == '{' {
-			if value = differenceInside(value, was); value == nil {
+			if value = differenceInside(value, was, leave && isCustomFields(kind, Unquote(name))); value == nil {
 				continue
 			}
 		}
@@ -100,6 +103,11 @@ func Difference(kind carillon.Kind, heard, echo []byte) []byte {
 		return nil
 	}
 	return append(patch, '}')
+}
+
+func isCustomFields(kind carillon.Kind, name string) bool {
+	n, ok := carillon.FieldNumber(kind, name)
+	return ok && carillon.Fields(kind)[n].Type == carillon.TypeCustomFields
 }
 
 // deep reports whether a member of a kind may be an object, which a merge patch changes member by member.
@@ -116,8 +124,8 @@ func deep(kind carillon.Kind, name string) bool {
 	}
 }
 
-// differenceInside is a merge patch that makes heard of was.
-func differenceInside(heard, was []byte) []byte {
+// differenceInside is a merge patch that makes heard of was; with leave, what heard does not name stays.
+func differenceInside(heard, was []byte, leave bool) []byte {
 	before := map[string][]byte{}
 	for name, value := range Members(was) {
 		before[Unquote(name)] = value
@@ -130,14 +138,14 @@ func differenceInside(heard, was []byte) []byte {
 			continue
 		}
 		if value[0] == '{' && len(was) > 0 && was[0] == '{' {
-			if value = differenceInside(value, was); value == nil {
+			if value = differenceInside(value, was, false); value == nil {
 				continue
 			}
 		}
 		patch = appendMember(patch, name, value)
 	}
 	for name, value := range Members(was) {
-		if _, left := before[Unquote(name)]; left && !same(nil, value) {
+		if _, left := before[Unquote(name)]; left && !leave && !same(nil, value) {
 			patch = appendMember(patch, name, []byte("null"))
 		}
 	}

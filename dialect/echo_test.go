@@ -31,6 +31,19 @@ func TestOnlyWhatDiffersIsWritten(t *testing.T) {
 	}
 }
 
+func TestCustomFieldsThatAVendorDoesNotKnowStay(t *testing.T) {
+	for name, c := range map[string]struct{ heard, want string }{
+		"one is not listed": {`{"customFields":{"b":["3"]}}`, `{"customFields":{"b":["3"]}}`},
+		"one is empty":      {`{"customFields":{"a":null,"b":["2"]}}`, `{"customFields":{"a":null}}`},
+		"none is listed":    {`{"customFields":{}}`, ``},
+	} {
+		s := dialect.Statement{Ref: carillon.Ref{Kind: carillon.KindAccount}, Data: []byte(c.heard), LeavesCustomFields: true}
+		if got := s.Difference([]byte(`{"customFields":{"a":["1"],"b":["2"]}}`)); string(got) != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // What is written of metadata makes it what was heard, by the rules of merge patches.
 func TestADifferenceMakesOneOfTheOther(t *testing.T) {
 	var value func(depth int) *rapid.Generator[any]

@@ -151,7 +151,7 @@ func (w *worker) write(ctx context.Context, e *ear, s *dialect.Statement) (write
 	}
 	// Without If-Match: what somebody else writes in this moment is newer than what the vendor said.
 	write.Op = ledger.Patch
-	write.Data = dialect.Difference(s.Kind, s.Data, echo)
+	write.Data = s.Difference(echo)
 	differs = write.Data != nil || s.Extra != nil && string(s.Extra) != cmp.Or(string(dialect.Member(record.Extra, e.Dialect)), "null")
 	if write.Data == nil {
 		write.Data = []byte("{}")
