@@ -88,6 +88,8 @@ func RunDecoder(t *testing.T, d dialect.Decoder, f DecoderFixtures) {
 	}
 	t.Run("what the vendor's samples say is what is told of them", s.testRequests)
 	t.Run("hostile values do no harm anywhere", s.testHostile)
+	t.Run("what is nested deep is refused, or can be told and read again", s.testDeep)
+	t.Run("what the house has nested deep can be told and read again", s.testDeepRecords)
 	t.Run("wrong settings are refused", s.testReading)
 }
 

@@ -111,17 +111,7 @@ func (s *decoderSuite) examples(t require) []dialect.Request {
 
 func (s *decoderSuite) testHostile(t *testing.T) {
 	for i, r := range s.examples(t) {
-		payload, err := dialect.FormPayload(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		with := func(body []byte) dialect.Request {
-			spoilt := r
-			if spoilt.Body = body; !bytes.Equal(payload, r.Body) {
-				spoilt.Body = []byte(url.Values{"payload": {string(body)}}.Encode())
-			}
-			return spoilt
-		}
+		payload, with := s.payload(t, r)
 		for n, at := range valuesOf(payload) {
 			values := hostile
 			if i == 0 && n < vastPlaces {
@@ -135,6 +125,22 @@ func (s *decoderSuite) testHostile(t *testing.T) {
 				return // the rest is likely to fail alike
 			}
 		}
+	}
+}
+
+// payload gives the JSON of a request, and how the request is made of another.
+func (s *decoderSuite) payload(t require, r dialect.Request) (payload []byte, with func(body []byte) dialect.Request) {
+	t.Helper()
+	payload, err := dialect.FormPayload(r)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, r.Body)
+	}
+	isForm := !bytes.Equal(payload, r.Body)
+	return payload, func(body []byte) dialect.Request {
+		if r.Body = body; isForm {
+			r.Body = []byte(url.Values{"payload": {string(body)}}.Encode())
+		}
+		return r
 	}
 }
 

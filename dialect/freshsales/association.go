@@ -192,9 +192,9 @@ func accountsOf(member string) related {
 	}}
 }
 
-// contactsOf is the contacts that the house refers to, of those that exist.
+// contactsOf is the contacts that the house refers to, of those that exist; what the vendor sent if the house refers to none.
 func contactsOf(member string) related {
-	return related{member: member, list: true, of: carillon.KindContact, append: func(s *side, a *association, b, sent []byte) []byte {
+	return related{member: member, list: true, of: carillon.KindContact, read: readContacts, append: func(s *side, a *association, b, sent []byte) []byte {
 		v := s.members[placeOf(s.object.kind, a.value.member)]
 		if v == nil {
 			return sentOr(b, sent, `[]`)
@@ -244,7 +244,8 @@ var attendees = related{list: true, read: readAttendees, append: func(s *side, _
 	b = append(b, '[')
 	for element := range dialect.Elements(sent) {
 		one := attendeeIn(element)
-		if ours := one.kind == carillon.KindUser || one.kind == carillon.KindContact; ours && !left[one] {
+		// A contact that the vendor only numbers is one that the house has not taken, and so cannot have struck out.
+		if ours := one.kind == carillon.KindUser || describes(one.kind, element); ours && !left[one] {
 			continue
 		}
 		delete(left, one)

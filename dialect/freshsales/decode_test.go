@@ -48,8 +48,6 @@ func fixtures(t testing.TB, product string) dialecttest.DecoderFixtures {
 		// A user's uuid is made of the house's id where the vendor's is not known.
 		Generated: []string{"/data/actor/uuid", "/data/associations/*/uuid"},
 		Prepare:   asKept,
-		// A record that is mentioned by its number alone makes a hundred bytes of four.
-		Growth: 32,
 	}
 	if product == "freshsales" {
 		f.Requests = append(f.Requests, posted([]byte(classicContact)))

@@ -3,6 +3,8 @@ package freshsales
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"carillon"
@@ -30,8 +32,7 @@ type message struct {
 	mentions  []dialect.Statement
 
 	faults []carillon.Fault
-	// unnamed counts records that are known by their numbers only, joined the texts whose lines were.
-	unnamed, joined int
+	joined int // texts whose lines were
 }
 
 // membersOf are the members of an object by name.
@@ -90,9 +91,6 @@ func (m *message) fault(path, reason string) {
 // mended says what had to be mended.
 func (m *message) mended() []string {
 	var notes []string
-	if m.unnamed > 0 {
-		notes = append(notes, fmt.Sprintf("%d records that the message refers to and says nothing of are called by their numbers until it does", m.unnamed))
-	}
 	if m.joined > 0 {
 		notes = append(notes, fmt.Sprintf("line breaks and control characters in %d texts of one line were taken out", m.joined))
 	}
@@ -184,33 +182,47 @@ func (m *message) describe(kind carillon.Kind, association []byte) {
 	}
 }
 
-// mention says that there is a record, by whatever the message says of it.
-func (m *message) mention(kind carillon.Kind, number []byte) {
+// mention says that there is a record, by whatever the message says of it: of one that it only numbers nothing is said, and nothing
+// made up. It reports whether the message says anything of the record.
+func (m *message) mention(kind carillon.Kind, number []byte) bool {
 	ref := carillon.Ref{Kind: kind, ID: m.prefix + string(number)}
 	if m.mentioned[ref] {
-		return
+		return true
+	}
+	described := m.described[kind][string(number)]
+	if !describes(kind, described) {
+		return false
 	}
 	m.mentioned[ref] = true
 
-	o, name, other := partialAccount, accountName, -1
+	o := partialAccount
 	if kind == carillon.KindContact {
-		o, name, other = partialContact, contactLastName, contactFirstName
+		o = partialContact
 	}
-	h := m.hear(o, m.described[kind][string(number)], "/data/"+associationsName)
+	h := m.hear(o, described, "/data/"+associationsName)
 	h.sent[o.places["id"]] = number
 	h.readFields()
-	if textOf(h.members[name]) == "" && (other < 0 || textOf(h.members[other]) == "") {
-		h.members[name] = h.displayName()
-		if h.members[name] == nil {
-			h.members[name] = quote(number)
-			m.unnamed++
-		}
+	if kind == carillon.KindContact && textOf(h.members[contactFirstName])+textOf(h.members[contactLastName]) == "" {
+		h.members[contactLastName] = h.displayName()
 	}
 	h.fill(true)
 	m.mentions = append(m.mentions, dialect.Statement{Sort: dialect.Mention, Ref: ref, Data: h.data(ref.ID), Extra: h.extra()})
+	return true
 }
 
-var accountName = placeOf(carillon.KindAccount, "name")
+// describing are the members of which one at least says what a record is.
+var describing = map[carillon.Kind][]string{
+	carillon.KindAccount: {"name"},
+	carillon.KindContact: {"first_name", "last_name", "display_name", "email"},
+}
+
+// describes reports whether an object says what an account or contact is, beyond its number.
+func describes(kind carillon.Kind, object []byte) bool {
+	return slices.ContainsFunc(describing[kind], func(name string) bool {
+		text, _ := dialect.Text(bare(dialect.Member(object, name)))
+		return strings.TrimSpace(text) != ""
+	})
+}
 
 // hearUser takes up what the message says of a user. The first that says something of a member is believed.
 func (m *message) hearUser(value []byte, path string) {

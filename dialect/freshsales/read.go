@@ -305,16 +305,11 @@ func (h *hearing) readRecord(f *slot, sent []byte, kind carillon.Kind) []byte {
 	case !counts(number):
 		return h.setOr(f, []byte(null), sent)
 	}
-	h.refer(kind, number)
+	if kind != carillon.KindUser {
+		h.mention(kind, number) // one that is only numbered, the house must know already
+	}
 	h.set(f, quote(h.prefix+string(number)))
 	return nil
-}
-
-// refer makes sure that a record which the house wants to know is mentioned before it is referred to.
-func (h *hearing) refer(kind carillon.Kind, number []byte) {
-	if kind != carillon.KindUser {
-		h.mention(kind, number)
-	}
 }
 
 // numbers reads a list of numbers, each once.
@@ -335,14 +330,24 @@ func (h *hearing) numbers(f *slot, sent []byte) []string {
 	return list
 }
 
-// readRecords reads references to other records.
+// readRecords reads references to other records. Unless the message says something of each, it says nothing of the list: the house keeps the
+// one that it has, and all that the vendor sent is kept beside.
 func (h *hearing) readRecords(f *slot, sent []byte, kind carillon.Kind) []byte {
-	list := h.numbers(f, sent)
-	for i, number := range list {
-		h.refer(kind, []byte(number))
-		list[i] = h.prefix + number
+	list, ok := h.mentionAll(kind, h.numbers(f, sent))
+	if !ok {
+		return sent
 	}
 	return h.setOr(f, appendTexts(nil, list), sent)
+}
+
+// mentionAll mentions records and gives their ids; false if the message only numbers one of them.
+func (h *hearing) mentionAll(kind carillon.Kind, numbers []string) (ids []string, ok bool) {
+	ok = true
+	for _, number := range numbers {
+		ok = h.mention(kind, []byte(number)) && ok
+		ids = append(ids, h.prefix+number)
+	}
+	return ids, ok
 }
 
 // readAccountIDs reads the account of a contact: the first of its accounts, or the one that is called primary. The others stay the
@@ -419,6 +424,7 @@ func readTargetable(h *hearing, f *slot, sent []byte) []byte {
 	if !counts(number) || !h.isOnAccount() {
 		return h.setOr(f, []byte(null), sent)
 	}
+	h.describe(carillon.KindAccount, h.association("targetable"))
 	h.mention(carillon.KindAccount, number)
 	h.set(f, quote(h.prefix+string(number)))
 	return nil
@@ -438,7 +444,16 @@ func readTargetableOf(h *hearing, _ *association, sent []byte) []byte {
 	return sent
 }
 
-// readAttendees reads who attends an appointment: users and contacts. The rest stays the vendor's, and so do the numbers of the pairs.
+// readContacts keeps what the vendor said of contacts whose list the house has not taken.
+func readContacts(h *hearing, a *association, sent []byte) []byte {
+	if h.members[placeOf(h.object.kind, a.value.member)] != nil {
+		return nil
+	}
+	return keepAssociation(h, a, sent)
+}
+
+// readAttendees reads who attends an appointment: users, and contacts if the message says something of each. The rest stays the vendor's,
+// and so do the numbers of the pairs.
 func readAttendees(h *hearing, _ *association, sent []byte) []byte {
 	var users, contacts []string
 	seen := make(map[attendee]bool)
@@ -452,12 +467,14 @@ func readAttendees(h *hearing, _ *association, sent []byte) []byte {
 		case carillon.KindUser:
 			users = append(users, h.prefix+one.number)
 		case carillon.KindContact:
-			h.mention(carillon.KindContact, []byte(one.number))
-			contacts = append(contacts, h.prefix+one.number)
+			h.describe(carillon.KindContact, element)
+			contacts = append(contacts, one.number)
 		}
 	}
 	h.members[appointmentUsers] = appendTexts(nil, users)
-	h.members[appointmentContacts] = appendTexts(nil, contacts)
+	if ids, ok := h.mentionAll(carillon.KindContact, contacts); ok {
+		h.members[appointmentContacts] = appendTexts(nil, ids)
+	}
 	return keepAssociation(h, nil, asList(sent))
 }
 

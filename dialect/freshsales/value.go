@@ -315,7 +315,7 @@ func record(member string, kind carillon.Kind) value {
 	}}
 }
 
-// records is the numbers of other records, of those that have one.
+// records is the numbers of other records, of those that have one; then those that the vendor only numbered.
 func records(member string, kind carillon.Kind) value {
 	read := func(h *hearing, f *slot, sent []byte) []byte { return h.readRecords(f, sent, kind) }
 	return value{member: member, read: read, absent: `[]`, schema: map[string]any{"type": "array"}, append: func(s *side, f *slot, b, sent []byte) []byte {
@@ -324,9 +324,16 @@ func records(member string, kind carillon.Kind) value {
 			return otherwise(f, b, sent)
 		}
 		b = append(b, '[')
+		told := make(map[string]bool)
 		for element := range dialect.Elements(v) {
 			if n := s.numberOf(kind, dialect.Unquote(element)); n != "" {
+				told[n] = true
 				b = append(comma(b), n...)
+			}
+		}
+		for element := range dialect.Elements(sent) {
+			if !told[string(numberIn(element))] {
+				b = append(comma(b), element...)
 			}
 		}
 		return append(b, ']')

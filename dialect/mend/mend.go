@@ -12,14 +12,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"carillon"
-	"carillon/dialect"
 )
 
 const (
-	// keptDepth is how deep the ledger keeps what comes of a body (ledger.Limits).
-	keptDepth = 32
-	// maxDepth is how deep a body may be nested: what is kept is told again inside of envelopes, lists and wrapped fields, and must be
-	// read again then (dialect.Echo). No dialect puts more than six levels around it.
+	// maxDepth is how deep a body may be nested: deeper than the ledger keeps what comes of it (32 levels, ledger.Limits). What is kept is told
+	// again inside of envelopes, lists and wrapped fields, at most six levels, and must be read again then (dialect.Echo).
 	maxDepth = 48
 	// maxNotes bounds how many things are noted one by one.
 	maxNotes = 8
@@ -120,36 +117,6 @@ func shortened(text string, length int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:length], "") + "…"
-}
-
-// TooDeep finds the first member of an object that is nested deeper than the ledger keeps it if around objects, this one among them, stand
-// around the member: 1 for the members of a statement's Data and Extra. What is kept can always be told and read again.
-func TooDeep(object []byte, around int) (member string, found bool) {
-	if Depth(object)+around-1 <= keptDepth {
-		return "", false
-	}
-	for name, value := range dialect.Members(object) {
-		if Depth(value)+around > keptDepth {
-			return dialect.Unquote(name), true
-		}
-	}
-	return "", false
-}
-
-// CheckDepth refuses what is nested too deep to be kept of a record, with carillon.CodeTooLarge naming the member. at is where the record
-// stands in the request.
-func CheckDepth(at string, statement dialect.Statement) error {
-	for _, object := range [...][]byte{statement.Data, statement.Extra} {
-		if member, found := TooDeep(object, 1); found {
-			return &carillon.Error{Code: carillon.CodeTooLarge, Message: "the event is nested too deep to be kept", Faults: []carillon.Fault{DepthFault(at, member)}}
-		}
-	}
-	return nil
-}
-
-// DepthFault is what is wrong with a member that TooDeep found in the object at a JSON Pointer.
-func DepthFault(at, member string) carillon.Fault {
-	return carillon.Fault{Member: at + shortened(string(jsontext.Pointer("").AppendToken(member)), maxReasonLength), Reason: "is nested too deep to be kept"}
 }
 
 // Depth is how many objects and arrays stand inside one another, of JSON and of what is none.

@@ -10,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"carillon"
-	"carillon/dialect"
 	"carillon/dialect/mend"
 )
 
@@ -128,24 +127,6 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 		if !ok || !slices.Equal(e.Faults, []carillon.Fault{{Member: c.member, Reason: c.reason}}) {
 			t.Errorf("%s: %v, want %s: %s", name, err, c.member, c.reason)
 		}
-	}
-}
-
-func TestWhatIsKeptIsNotTooDeep(t *testing.T) {
-	deep := func(n int) []byte {
-		return []byte(`{"flat":[[]],"a/b":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`)
-	}
-	for n, found := range map[int]bool{1: false, 31: false, 32: true, 40: true} {
-		err := mend.CheckDepth("/data", dialect.Statement{Extra: deep(n)})
-		if (carillon.ErrorCode(err) == carillon.CodeTooLarge) != found || found && !strings.Contains(err.Error(), "/data/a~1b") {
-			t.Errorf("%d levels: %v", n, err)
-		}
-	}
-	if _, found := mend.TooDeep(deep(30), 2); found {
-		t.Error("30 levels inside of two are too deep")
-	}
-	if member, found := mend.TooDeep(deep(31), 2); !found || member != "a/b" {
-		t.Error("31 levels inside of two are not too deep")
 	}
 }
 

@@ -89,9 +89,6 @@ func (d *Dialect) Decode(r dialect.Request, of dialect.Reading) (dialect.Decoded
 			return dialect.Decoded{}, err
 		}
 	}
-	if err := mend.CheckDepth(at.pointer(), statement); err != nil {
-		return dialect.Decoded{}, err
-	}
 	told.Statements = []dialect.Statement{statement}
 	return dialect.Decoded{Events: []dialect.Told{told}, Mended: notes}, nil
 }

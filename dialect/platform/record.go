@@ -6,7 +6,6 @@ import (
 
 	"carillon"
 	"carillon/dialect"
-	"carillon/dialect/mend"
 )
 
 // maxFaults bounds how many mistakes of one record are named.
@@ -62,7 +61,7 @@ func (m meaning) read(record, payload []byte, at string) (dialect.Statement, err
 	if len(r.faults) > 0 {
 		return dialect.Statement{}, &carillon.Error{Code: carillon.CodeInvalid, Message: "the event is not valid", Faults: r.faults}
 	}
-	return s, mend.CheckDepth(at, s)
+	return s, nil
 }
 
 // commentedOn is the record that a comment is about: its kind stands in the event's name, its id beside the comment or in

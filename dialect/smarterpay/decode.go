@@ -152,11 +152,9 @@ func (w *webhook) readEvent(event []byte, at string, sentAt []byte) error {
 	told.At = h.editedAt(sentAt)
 	told.Ref = carillon.Ref{Kind: carillon.KindAccount, ID: h.id}
 	told.Actor = h.actor(w.reading.prefix)
-	account := dialect.Statement{Sort: dialect.Whole, Ref: told.Ref, Data: h.native.JSON(), Extra: append(h.extra, '}')}
-	if err := mend.CheckDepth(at, account); err != nil {
-		return err
-	}
-	told.Statements = []dialect.Statement{account}
+	told.Statements = []dialect.Statement{{
+		Sort: dialect.Whole, Ref: told.Ref, Data: h.native.JSON(), Extra: append(h.extra, '}'),
+	}}
 	w.Events = append(w.Events, told)
 	return nil
 }
