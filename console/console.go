@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"carillon"
+	"carillon/apps/simulator"
 	"carillon/deliver"
 	"carillon/dialect"
 	"carillon/look"
@@ -51,10 +52,11 @@ type Intake interface {
 
 // Config of a console. All but Dev, Stopping and Now must be set.
 type Config struct {
-	Gate   Gate
-	Store  Store
-	Desk   Desk
-	Intake Intake
+	Gate     Gate
+	Store    Store
+	Desk     Desk
+	Intake   Intake
+	Workshop Workshop
 	// Dialects are those in which an event is shown, by name; the platform's, which names the events in lists, must be
 	// among them.
 	Dialects map[string]dialect.Dialect
@@ -79,6 +81,7 @@ type console struct {
 	views     *views
 	sessions  *sessions
 	overviews *overviews
+	simulator *simulator.Simulator
 	tongues   []tongue      // the platform's first
 	watchers  chan struct{} // a token for each open live feed
 }
@@ -86,8 +89,8 @@ type console struct {
 // New makes the handler of the console's pages: "/" and everything below "/console/". It fails if something is missing
 // in cfg.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Gate == nil || cfg.Store == nil || cfg.Desk == nil || cfg.Intake == nil || cfg.Dialects[nativeTongue] == nil || cfg.Logger == nil {
-		return nil, errors.New("console: the config lacks a Gate, Store, Desk, Intake, Logger or the platform's dialect")
+	if cfg.Gate == nil || cfg.Store == nil || cfg.Desk == nil || cfg.Intake == nil || cfg.Workshop == nil || cfg.Dialects[nativeTongue] == nil || cfg.Logger == nil {
+		return nil, errors.New("console: the config lacks a Gate, Store, Desk, Intake, Workshop, Logger or the platform's dialect")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -100,11 +103,16 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	tried, err := simulator.New(cfg.Workshop)
+	if err != nil {
+		return nil, err
+	}
 	c := &console{
 		Config:    cfg,
 		views:     views,
 		sessions:  newSessions(cfg.Now),
 		overviews: newOverviews(),
+		simulator: tried,
 		tongues:   tongues,
 		watchers:  make(chan struct{}, maxWatchers),
 	}
@@ -112,6 +120,12 @@ func New(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", c.signedIn(c.showOverview))
 	mux.Handle("GET /console/events/{seq}/{index}", c.signedIn(c.showEvent))
+	mux.Handle("GET /console/apps", c.administered(c.showApps))
+	mux.Handle("GET /console/apps/{id}", c.administered(c.showApp))
+	mux.Handle("POST /console/apps/{id}", c.administered(c.showApp))
+	mux.Handle("GET /console/apps/{id}/parameters", c.administered(c.showIParams))
+	mux.Handle("POST /console/apps/{id}/parameters", c.administered(c.showIParams))
+	mux.Handle("GET /console/apps/{id}/live", c.administered(c.followApp))
 	mux.Handle("GET /console/inbox", c.administered(c.showInbox))
 	mux.Handle("GET /console/inbox/{id}", c.administered(c.showDelivery))
 	mux.Handle("POST /console/inbox/{id}/retry", c.administered(c.retryDelivery))
@@ -199,6 +213,8 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 			p = problem{Status: http.StatusForbidden, Title: "Refused", Text: known.Message}
 		case carillon.CodeLimited, carillon.CodeUnavailable:
 			p = problem{Status: http.StatusServiceUnavailable, Title: "Not now", Text: known.Message}
+		case carillon.CodeInvalid, carillon.CodeMalformed, carillon.CodeTooLarge, carillon.CodeConflict:
+			p = problem{Status: http.StatusBadRequest, Title: "That did not work", Text: known.Message}
 		}
 	}
 	if p.Status == http.StatusInternalServerError {

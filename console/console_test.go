@@ -190,7 +190,7 @@ func TestDevLetsThisMachineIn(t *testing.T) {
 		}
 	}
 
-	handler, err := console.New(console.Config{Gate: knownKeys, Store: newArchive(), Desk: newArchive(), Intake: newArchive(), Dialects: tongues, Dev: true, Logger: quiet})
+	handler, err := console.New(console.Config{Gate: knownKeys, Store: newArchive(), Desk: newArchive(), Intake: newArchive(), Workshop: noApps{}, Dialects: tongues, Dev: true, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ import (
 	"carillon/dialect/smarterpay"
 	"carillon/intake"
 	"carillon/ledger"
+	"carillon/sample"
 	"carillon/store/sqlstore"
 	"carillon/vault"
 )
@@ -55,11 +56,16 @@ var (
 	quiet = slog.New(slog.DiscardHandler)
 )
 
+// noApps is a workshop in which nothing is installed.
+type noApps struct{ console.Workshop }
+
+func (noApps) Apps(context.Context, string) ([]*carillon.App, error) { return nil, nil }
+
 // open starts a console over the archive; change may alter its config.
 func open(t testing.TB, a *archive, change func(*console.Config)) *httptest.Server {
 	t.Helper()
 	cfg := console.Config{
-		Gate: knownKeys, Store: a, Desk: a, Intake: a, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now().Add(-90 * time.Minute),
+		Gate: knownKeys, Store: a, Desk: a, Intake: a, Workshop: noApps{}, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now().Add(-90 * time.Minute),
 		Logger: quiet,
 	}
 	if change != nil {
@@ -106,7 +112,9 @@ func openHouse(t *testing.T) *httptest.Server {
 		},
 	})
 	must(err)
-	shop, err = workshop.New(workshop.Config{Store: archive, Feeder: engine, Dialects: tongues})
+	shop, err = workshop.New(workshop.Config{
+		Store: archive, Feeder: engine, Dialects: tongues, Sample: sample.Payloads(tongues, "dev"),
+	})
 	must(err)
 	door, err := intake.New(intake.Config{Store: archive, Ledger: book, Dialects: tongues})
 	must(err)
@@ -125,7 +133,7 @@ func openHouse(t *testing.T) *httptest.Server {
 	rest, err := api.New(api.Config{Store: archive, Ledger: book, Desk: engine, Intake: door, Workshop: shop, Dialects: tongues, Gate: gate, Logger: quiet, Version: "1.2.3"})
 	must(err)
 	window, err := console.New(console.Config{
-		Gate: gate, Store: archive, Desk: engine, Intake: door, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
+		Gate: gate, Store: archive, Desk: engine, Intake: door, Workshop: shop, Dialects: tongues, Version: "1.2.3", StartedAt: time.Now(), Dev: true, Logger: quiet,
 	})
 	must(err)
 	mux := http.NewServeMux()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"carillon/internal/testenv/browser"
 )
 
 // callAs sends a request to a house with the key dev and gives the answer's body.
@@ -44,11 +46,11 @@ func between(t *testing.T, text, before, after string) string {
 
 func TestADeliveryIsRunAgainInABrowser(t *testing.T) {
 	house := openHouse(t)
-	b := startBrowser(t)
-	b.size(1280, 860, false)
-	b.do(chromedp.Navigate(house.URL+"/"), chromedp.Click(chromedp.CSS(`.rooms a[href="/console/inbox"]`)), chromedp.WaitVisible(chromedp.CSS(`#try-connect`)))
-	b.noSideways()
-	b.picture("inbox-empty")
+	b := browser.Start(t)
+	b.Size(1280, 860, false)
+	b.Do(chromedp.Navigate(house.URL+"/"), chromedp.Click(chromedp.CSS(`.rooms a[href="/console/inbox"]`)), chromedp.WaitVisible(chromedp.CSS(`#try-connect`)))
+	b.NoSideways()
+	b.Picture("inbox-empty")
 
 	callAs(t, http.MethodPost, house.URL+"/v1/fields/account", `{"uid":"tier","label":"Tier","type":"dropdown","options":["gold","silver"]}`)
 	shop := between(t, callAs(t, http.MethodPost, house.URL+"/v1/connections", `{"name":"shop","dialect":"platform","verify":{"type":"none"}}`), `"url":"`, `"`)
@@ -57,59 +59,59 @@ func TestADeliveryIsRunAgainInABrowser(t *testing.T) {
 	id := between(t, callAs(t, http.MethodPost, house.URL+shop, odd), `"id":"`, `"`)
 	callAs(t, http.MethodPost, house.URL+donors+"?key=s3cret", `{"eventTrigger":"createAccount","eventTimestamp":"2026-02-01T09:00:00.000-06:00","organizationId":"demo","data":{"organizationAccount":{"accountId":3543,"organizationName":"Tideline Trust"}},"customParameters":{"key":"s3cret"}}`)
 	callAs(t, http.MethodPost, house.URL+shop, `{"eventId":"evt_2","eventType":"account-note:created","timestamp":"2026-01-01T00:00:00Z","payload":{"note":{"id":"n_1","accountId":"acc_9","title":"Call","content":"went well"}}}`)
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(browser.Patience)
 	for strings.Contains(callAs(t, http.MethodGet, house.URL+"/v1/inbox?state=received", ""), `"id"`) {
 		if time.Now().After(deadline) {
 			t.Fatal("the deliveries were never tried")
 		}
 		<-time.After(5 * time.Millisecond)
 	}
-	b.do(chromedp.Navigate(house.URL+"/console/inbox"), chromedp.WaitVisible(chromedp.CSS(`.delivery`)))
-	b.noSideways()
-	b.picture("inbox-light")
-	b.size(1280, 860, true)
-	b.picture("inbox-dark")
-	b.size(1280, 860, false)
+	b.Do(chromedp.Navigate(house.URL+"/console/inbox"), chromedp.WaitVisible(chromedp.CSS(`.delivery`)))
+	b.NoSideways()
+	b.Picture("inbox-light")
+	b.Size(1280, 860, true)
+	b.Picture("inbox-dark")
+	b.Size(1280, 860, false)
 
 	// By keyboard: those that are quarantined, then one of them.
-	b.do(chromedp.Focus(chromedp.CSS(`.deliveries .tongue[href$="state=quarantined"]`)), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.tongue[aria-current][href$="state=quarantined"]`)))
-	if n := value[int](b, `document.querySelectorAll(".delivery").length`); n != 2 {
+	b.Do(chromedp.Focus(chromedp.CSS(`.deliveries .tongue[href$="state=quarantined"]`)), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`.tongue[aria-current][href$="state=quarantined"]`)))
+	if n := browser.Value[int](b, `document.querySelectorAll(".delivery").length`); n != 2 {
 		t.Errorf("%d deliveries are quarantined, want 2", n)
 	}
-	b.do(chromedp.Focus(chromedp.CSS(`.delivery[href="/console/inbox/`+id+`"]`)), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`#retry`)))
-	if text := value[string](b, `document.querySelector(".why").textContent`); !strings.Contains(text, "/customFields/tier/0") {
+	b.Do(chromedp.Focus(chromedp.CSS(`.delivery[href="/console/inbox/`+id+`"]`)), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`#retry`)))
+	if text := browser.Value[string](b, `document.querySelector(".why").textContent`); !strings.Contains(text, "/customFields/tier/0") {
 		t.Errorf("the problem is %q", text)
 	}
-	if text := value[string](b, `document.getElementById("came").textContent`); !strings.Contains(text, `"name": "<b>Harbour</b> & Söhne"`) {
+	if text := browser.Value[string](b, `document.getElementById("came").textContent`); !strings.Contains(text, `"name": "<b>Harbour</b> & Söhne"`) {
 		t.Errorf("what came is %q", text)
 	}
-	b.noSideways()
-	b.picture("delivery-light")
-	b.size(380, 780, true)
-	b.noSideways()
-	b.picture("delivery-narrow-dark")
-	b.size(1280, 860, true)
-	b.picture("delivery-dark")
+	b.NoSideways()
+	b.Picture("delivery-light")
+	b.Size(380, 780, true)
+	b.NoSideways()
+	b.Picture("delivery-narrow-dark")
+	b.Size(1280, 860, true)
+	b.Picture("delivery-dark")
 
 	// What was wrong is put right, and the delivery run again from its page.
 	callAs(t, http.MethodPut, house.URL+"/v1/fields/account/tier", `{"uid":"tier","label":"Tier","type":"dropdown","options":["gold","silver","brass"]}`)
-	b.do(chromedp.Focus(chromedp.CSS(`#retry`)), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`#delivery [data-state="applied"]`)))
-	if value[bool](b, `document.getElementById("retry") !== null`) {
+	b.Do(chromedp.Focus(chromedp.CSS(`#retry`)), chromedp.KeyEvent("\r"), chromedp.WaitVisible(chromedp.CSS(`#delivery [data-state="applied"]`)))
+	if browser.Value[bool](b, `document.getElementById("retry") !== null`) {
 		t.Error("what is applied can be run again")
 	}
-	b.picture("delivery-applied-dark")
-	b.size(1280, 860, false)
-	b.do(chromedp.Click(chromedp.CSS(`.told a.event`)))
-	b.until(`document.getElementById("sheet").open && document.getElementById("json-platform-0").textContent.includes('"brass"')`)
-	b.picture("delivery-sheet-light")
-	b.do(chromedp.KeyEvent("\x1b"))
-	b.until(`!document.getElementById("sheet").open`)
-	if value[bool](b, `document.querySelector("#delivery b:not(.type), .told .about b b") !== null && document.querySelector("#came b") !== null`) {
+	b.Picture("delivery-applied-dark")
+	b.Size(1280, 860, false)
+	b.Do(chromedp.Click(chromedp.CSS(`.told a.event`)))
+	b.Until(`document.getElementById("sheet").open && document.getElementById("json-platform-0").textContent.includes('"brass"')`)
+	b.Picture("delivery-sheet-light")
+	b.Do(chromedp.KeyEvent("\x1b"))
+	b.Until(`!document.getElementById("sheet").open`)
+	if browser.Value[bool](b, `document.querySelector("#delivery b:not(.type), .told .about b b") !== null && document.querySelector("#came b") !== null`) {
 		t.Error("what came is markup")
 	}
-	b.size(380, 780, false)
-	b.do(chromedp.Navigate(house.URL+"/console/inbox"), chromedp.WaitVisible(chromedp.CSS(`.delivery`)))
-	b.noSideways()
-	b.picture("inbox-narrow")
-	b.quiet()
+	b.Size(380, 780, false)
+	b.Do(chromedp.Navigate(house.URL+"/console/inbox"), chromedp.WaitVisible(chromedp.CSS(`.delivery`)))
+	b.NoSideways()
+	b.Picture("inbox-narrow")
+	b.Quiet()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"carillon"
+	"carillon/apps/simulator"
 	"carillon/look"
 )
 
@@ -27,9 +28,10 @@ type views struct {
 
 // page is what the layout shows: a title, who is signed in (nil: nobody), and the content of the page's own template.
 type page struct {
-	Title   string
-	Who     *visitor
-	Content any
+	Title     string
+	Who       *visitor
+	Simulator bool // it loads the simulator's style and script
+	Content   any
 }
 
 func loadViews() (*views, error) {
@@ -37,7 +39,7 @@ func loadViews() (*views, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the console's assets: %w", err)
 	}
-	assets, err := look.NewAssets("/console/assets/", own)
+	assets, err := look.NewAssets("/console/assets/", own, simulator.Assets())
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +52,12 @@ func loadViews() (*views, error) {
 		"clock":  func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
 		"span":   span,
 		"plural": plural,
+		"int64":  func(n int) int64 { return int64(n) },
 	}).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the console's layout: %w", err)
 	}
-	for _, name := range []string{"overview", "event", "inbox", "delivery", "signin", "problem"} {
+	for _, name := range []string{"overview", "event", "inbox", "delivery", "apps", "app", "signin", "problem"} {
 		own, err := base.Clone()
 		if err == nil {
 			own, err = own.ParseFS(files, "templates/"+name+".html")

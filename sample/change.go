@@ -51,6 +51,23 @@ func Message(ctx context.Context, d dialect.Dialect, eventType string, settings 
 	return m, true, nil
 }
 
+// Payloads gives what makes the bodies of samples in the dialects by their names, as of now, for those who try apps; false if there
+// is none, or the settings are not the dialect's.
+func Payloads(dialects map[string]dialect.Dialect, org string) func(ctx context.Context, dialectName, eventType string, settings json.RawMessage) (json.RawMessage, bool) {
+	return func(ctx context.Context, dialectName, eventType string, settings json.RawMessage) (json.RawMessage, bool) {
+		d, ok := dialects[dialectName]
+		if !ok {
+			return nil, false
+		}
+		read, err := d.CheckSettings(settings)
+		if err != nil {
+			return nil, false
+		}
+		m, ok, err := Message(ctx, d, eventType, read, time.Now(), org)
+		return m.Body, ok && err == nil
+	}
+}
+
 // Change is what Change gives for the story's event type. What Set has set is not in it.
 func (s *Story) Change(now time.Time, org string) *carillon.Change {
 	now = now.UTC().Truncate(time.Millisecond)

@@ -3,7 +3,6 @@ package simulator_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
 	"carillon/apps/script"
@@ -27,6 +27,8 @@ import (
 	"carillon/store/sqlstore"
 	"carillon/vault"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
 	quiet    = slog.New(slog.DiscardHandler)
@@ -55,19 +57,14 @@ func open(t *testing.T, files map[string]string) *laptop {
 	archive, err := sqlstore.OpenSQLite(t.Context(), sqlstore.Options{Path: filepath.Join(keys, "carillon.db"), Sealer: seal, Logger: quiet})
 	l.must(err)
 	t.Cleanup(func() { l.must(archive.Close()) })
+	samples := sample.Payloads(dialects, "local")
 	l.Shop, err = workshop.New(workshop.Config{
 		Store: archive, Dialects: dialects, Logger: quiet, Script: script.Config{Time: 700 * time.Millisecond},
-		Sample: func(_ context.Context, name, event string, settings json.RawMessage) (json.RawMessage, bool) {
-			d := dialects[name]
+		Sample: func(ctx context.Context, name, event string, settings json.RawMessage) (json.RawMessage, bool) {
 			if name == freshsales.Name {
 				settings = l.Settings.Over(settings)
 			}
-			read, errSettings := d.CheckSettings(settings)
-			m, ok, errSample := sample.Message(context.Background(), d, event, read, time.Now(), "local")
-			if err := errors.Join(errSettings, errSample); err != nil {
-				t.Errorf("make up %s: %v", event, err)
-			}
-			return m.Body, ok
+			return samples(ctx, name, event, settings)
 		},
 	})
 	l.must(err)

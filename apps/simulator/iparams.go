@@ -186,4 +186,6 @@ func (p *iparams) blame(err *carillon.Error) {
 }
 
 // escapePointer writes a name as a token of a JSON Pointer (RFC 6901 §3).
-func escapePointer(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}

@@ -184,7 +184,7 @@ func (l *Local) write(w http.ResponseWriter, r *http.Request, p *Page) error {
 // place is where the app's pages are; false as long as it is not installed.
 func (l *Local) place() (Place, bool) {
 	state := l.config.Folder.State()
-	at := Place{Org: l.config.Org, App: state.App, Test: testPath, IParams: iparamsPath, Live: livePath, Version: state.Version}
+	at := Place{Org: l.config.Org, App: state.App, Test: testPath, IParams: iparamsPath, Live: livePath, Save: "Install", Version: state.Version}
 	return at, state.App != ""
 }
 

@@ -34,6 +34,7 @@ type Place struct {
 	Test     string // the URL of the page on which events are made up
 	IParams  string // that of the page of its parameters
 	Live     string // that of the feed
+	Save     string // what the button says that sets the parameters; "Save" by default
 	Version  int64  // of the News that the page shows; 0 for none
 }
 

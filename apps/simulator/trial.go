@@ -3,6 +3,7 @@ package simulator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -75,6 +76,11 @@ func (s *Simulator) Test(w http.ResponseWriter, r *http.Request, at Place) (*Pag
 	t := &trial{At: at, App: app, Modular: pkg.Modular(), IParams: len(pkg.IParams)}
 	t.choose(pkg, r.Form.Get("product"), r.Form.Get("event"))
 	if r.Method == http.MethodPost {
+		if event := r.PostForm.Get("event"); t.Product != r.PostForm.Get("product") || t.Event != event {
+			return nil, &carillon.Error{
+				Code: carillon.CodeInvalid, Message: fmt.Sprintf("The app does not listen to %.200q there; load the page again.", event),
+			}
+		}
 		t.Payload = strings.ReplaceAll(r.PostForm.Get("payload"), "\r\n", "\n") // forms send lines ended so
 		if t.Outcome, err = s.simulate(r, pkg, t); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,9 @@ import (
 	"carillon/apps"
 	"carillon/apps/simulator"
 	"carillon/apps/workshop"
+	"carillon/dialect/freshsales"
 	"carillon/egress"
+	"carillon/sample"
 	"carillon/store/sqlstore"
 )
 
@@ -65,8 +68,15 @@ func openLocalShop(ctx context.Context, c localShopConfig) (shop *localShop, err
 		return nil, err
 	}
 	spoken := dialects()
+	samples := sample.Payloads(spoken, localOrg)
 	shop.Workshop, err = workshop.New(workshop.Config{
-		Store: shop.archive, Dialects: spoken, Sample: sampleFor(spoken, c.Settings),
+		Store: shop.archive, Dialects: spoken,
+		Sample: func(ctx context.Context, dialectName, event string, settings json.RawMessage) (json.RawMessage, bool) {
+			if dialectName == freshsales.Name && c.Settings != nil {
+				settings = c.Settings.Over(settings)
+			}
+			return samples(ctx, dialectName, event, settings)
+		},
 		Gate: egress.New(egress.Config{AllowPrivate: c.AllowPrivate, Logger: c.Log}),
 		URL:  c.URL, Limits: c.Limits, Observe: c.Observe, Logger: c.Log,
 	})

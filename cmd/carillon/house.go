@@ -167,7 +167,7 @@ func (h *house) connect(ctx context.Context) (err error) {
 		return err
 	}
 	pages, err := console.New(console.Config{
-		Gate: gate, Store: h.store, Desk: h.engine, Intake: h.intake, Dialects: spoken, Version: programVersion(),
+		Gate: gate, Store: h.store, Desk: h.engine, Intake: h.intake, Workshop: h.workshop, Dialects: spoken, Version: programVersion(),
 		StartedAt: time.Now(), Dev: h.flags.Dev, Logger: h.log, Stopping: h.stopping,
 	})
 	if err != nil {

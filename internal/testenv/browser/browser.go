@@ -20,8 +20,8 @@ import (
 // ScreenshotsVariable names a directory that gets a picture of what the browser tests see.
 const ScreenshotsVariable = "CARILLON_TEST_SCREENSHOTS"
 
-// patience bounds each thing that a test waits for.
-const patience = 20 * time.Second
+// Patience bounds each thing that a test waits for.
+const Patience = 20 * time.Second
 
 // Page is a page in a Chromium of its own.
 type Page struct {
@@ -52,7 +52,7 @@ func Start(t testing.TB) *Page {
 // Do performs steps one after the other.
 func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatalf("in the browser: %v", err)
@@ -62,7 +62,7 @@ func (p *Page) Do(steps ...chromedp.Action[chromedp.Void]) {
 // Value evaluates a JavaScript expression.
 func Value[T any](p *Page, expression string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -74,7 +74,7 @@ func Value[T any](p *Page, expression string) T {
 // Until waits for a JavaScript expression to become true.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
-	err := chromedp.Do(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(patience)))
+	err := chromedp.Do(p.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(Patience)))
 	if err != nil {
 		p.t.Fatalf("%s never came true (%v); the page says:\n%s", expression, err, Value[string](p, `document.body.innerText`))
 	}
