@@ -317,11 +317,16 @@ func (w *Workshop) App(ctx context.Context, org, id string) (*carillon.App, erro
 	if err != nil {
 		return nil, err
 	}
+	return w.show(ctx, in.fares())
+}
+
+// fares gives the app with the state that it is in as far as its package goes.
+func (in *installation) fares() *carillon.App {
 	a := *in.app
 	if in.broken != "" {
 		a.State, a.Error = carillon.AppDisabled, in.broken
 	}
-	return w.show(ctx, &a)
+	return &a
 }
 
 // Apps implements Desk.
@@ -330,17 +335,22 @@ func (w *Workshop) Apps(ctx context.Context, org string) ([]*carillon.App, error
 	if err != nil {
 		return nil, err
 	}
-	for n, a := range list {
-		w.mu.Lock()
-		if in := w.shop[a.ID]; in != nil && in.broken != "" {
-			a.State, a.Error = carillon.AppDisabled, in.broken
+	shown := make([]*carillon.App, 0, len(list))
+	for _, a := range list {
+		in, err := w.open(ctx, org, a.ID)
+		if carillon.IsNotFound(err) {
+			continue // it was removed meanwhile
 		}
-		w.mu.Unlock()
-		if list[n], err = w.show(ctx, a); err != nil {
+		if err != nil {
 			return nil, err
 		}
+		s, err := w.show(ctx, in.fares())
+		if err != nil {
+			return nil, err
+		}
+		shown = append(shown, s)
 	}
-	return list, nil
+	return shown, nil
 }
 
 // show gives an installation as people may see it: without its package and token, with secrets masked, and with what keeps its

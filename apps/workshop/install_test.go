@@ -250,6 +250,50 @@ func TestASubscriptionThatIsDisabledOrGoneShows(t *testing.T) {
 	}
 }
 
+func TestAPackageThatNoLongerRunsShowsAndItsEventsAreNotLost(t *testing.T) {
+	source := 0 // the bound of an app's files
+	h := newHouse(t, func(c *workshop.Config) { c.Script.Source = source })
+	a := h.install(archive(omni), `{"mood":"good"}`)
+	h.stop()
+	source = 100
+	h.start()
+	list, err := h.shop.Apps(t.Context(), org)
+	if err != nil || len(list) != 1 || list[0].State != carillon.AppDisabled || !strings.Contains(list[0].Error, "at most 100 are read") {
+		t.Fatalf("listed as %+v, %v", list[0], err)
+	}
+	h.write(account("a1", ""))
+	h.await("the event is given up", func() bool {
+		n := 0
+		for _, id := range a.Subscriptions {
+			letters, err := h.store.CountDeadLetters(t.Context(), org, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += letters
+		}
+		return n == 1
+	})
+	if _, err := h.shop.Upgrade(t.Context(), org, a.ID, workshop.Installation{Package: pack(t, archive(omni))}); carillon.ErrorCode(err) != carillon.CodeInvalid {
+		t.Errorf("an upgrade to what does not run either: %v", err)
+	}
+	h.stop()
+	source = 0
+	h.start()
+	for _, id := range a.Subscriptions { // as a person would
+		h.await("its subscriptions are up", func() bool {
+			_, err := h.engine.ReplayDeadLetters(t.Context(), org, id, nil)
+			return err == nil
+		})
+	}
+	h.await("the event has come", func() bool { return slices.Contains(h.said(a), "account:created ") })
+	if b, err := h.shop.App(t.Context(), org, a.ID); err != nil || b.State != carillon.AppInstalled {
+		t.Errorf("shown as %+v, %v", b, err)
+	}
+	if err := h.shop.Uninstall(t.Context(), org, a.ID); err != nil {
+		t.Error(err)
+	}
+}
+
 // What is secret is in no file of the archive, in no log and in nothing that people are shown.
 func TestSecureParametersAreNeverSeen(t *testing.T) {
 	const secret = `s3cr"et&token/of <mine>`

@@ -1,0 +1,12 @@
+package workshop
+
+// Arguments gives a payload with the parameters in it.
+func Arguments(payload, iparams []byte) ([]byte, error) { return arguments(payload, iparams) }
+
+// WithoutEmpty gives a value as the store of an app keeps it.
+func WithoutEmpty(value []byte) []byte { return nullEmpty(value) }
+
+// Masked takes a secret out of a text.
+func Masked(text string, secret any) string {
+	return maskOf(map[string]any{"secret": secret}, []string{"secret"}).text(text)
+}
