@@ -20,13 +20,14 @@ type appLogsCmd struct {
 	Follow      bool   `help:"Go on with what happens." short:"f"`
 	Failed      bool   `help:"Only invocations that failed."`
 	Limit       int    `help:"Begin with so many of the last invocations." default:"20"`
+	Max         int    `help:"Stop after so many invocations; 0 means never." placeholder:"N"`
 	JSON        bool   `help:"Print JSON, one invocation a line."`
 }
 
 // Run prints what handlers did, the oldest first.
 func (c *appLogsCmd) Run(ctx context.Context, d *desk) error {
-	if c.Limit < 0 {
-		return wrongUsage("--limit cannot be negative")
+	if c.Limit < 0 || c.Max < 0 {
+		return wrongUsage("--limit and --max cannot be negative")
 	}
 	api, err := c.client()
 	if err != nil {
@@ -47,10 +48,15 @@ func (c *appLogsCmd) Run(ctx context.Context, d *desk) error {
 	if len(last) > 0 {
 		after = last[0].Position
 	}
+	last = last[:min(len(last), c.Limit)]
 	slices.Reverse(last)
-	for _, i := range last[:min(len(last), c.Limit)] {
+	told := 0
+	for _, i := range last {
 		if err := c.print(d.stdout, i); err != nil {
 			return err
+		}
+		if told++; told == c.Max {
+			return nil
 		}
 	}
 	if !c.Follow {
@@ -65,6 +71,9 @@ func (c *appLogsCmd) Run(ctx context.Context, d *desk) error {
 		}
 		if err := c.print(d.stdout, i); err != nil {
 			return err
+		}
+		if told++; told == c.Max {
+			return nil
 		}
 	}
 	return nil
