@@ -78,7 +78,9 @@ func FormPayload(r Request) ([]byte, error) {
 // Difference gives the members of heard that differ from those of echo, as a JSON merge patch on native JSON: objects are
 // compared member by member, all else as a whole. It is nil if none differ. Both are compact objects; a member absent from
 // echo counts as null.
-func Difference(kind carillon.Kind, heard, echo []byte) []byte { return difference(kind, heard, echo, false) }
+func Difference(kind carillon.Kind, heard, echo []byte) []byte {
+	return difference(kind, heard, echo, false)
+}
 
 // difference is Difference; with leave, custom fields that heard does not name do not differ.
 func difference(kind carillon.Kind, heard, echo []byte, leave bool) []byte {

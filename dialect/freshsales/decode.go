@@ -96,7 +96,7 @@ func (m *message) statements(told dialect.Told, record *hearing) []dialect.State
 	record.fill(told.Op == carillon.OpCreated)
 	list := append(m.userStatements(), m.mentions...)
 	return append(list, dialect.Statement{
-		Sort: dialect.Whole, Ref: told.Ref, Data: record.data(told.Ref.ID), Extra: record.extra(),
+		Sort: dialect.Whole, Ref: told.Ref, Data: record.data(told.Ref.ID), Extra: record.extra(), LeavesCustomFields: true,
 	})
 }
 
