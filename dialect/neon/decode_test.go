@@ -433,6 +433,25 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 	}
 }
 
+// Bodies as HTTP libraries and old systems make them are read all the same.
+func TestBodiesOfAnyMakeAreRead(t *testing.T) {
+	const account = `{"eventTrigger":"createAccount","data":{"individualAccount":{"accountId":"7","primaryContact":{"lastName":"Lef` + "\xe8" + `vre","phone1":15550100}}}}`
+	latin := form([]byte(account))
+	latin.ContentType = "application/x-www-form-urlencoded; charset=ISO-8859-1"
+	called := post([]byte(" " + account))
+	called.ContentType = "application/x-www-form-urlencoded; charset=utf-8"
+	typed := post([]byte("\ufeff" + account))
+	typed.ContentType = "application/json; charset=iso-8859-1"
+	for name, r := range map[string]dialect.Request{"a form": latin, "JSON that is called a form": called, "JSON": typed} {
+		told, mended := decode(t, r, "")
+		data := told.Statements[0].Data
+		if len(mended) != 1 || !strings.HasPrefix(mended[0], "bytes that are not UTF-8 were replaced (line 1, byte ") ||
+			string(dialect.Member(data, "name")) != `"Lef`+"\ufffd"+`vre"` || string(dialect.Member(dialect.Member(data, "primaryContact"), "phone")) != `"15550100"` {
+			t.Errorf("%s: %q, %s", name, mended, data)
+		}
+	}
+}
+
 // What other vendors add to an account is none of this one's business.
 func TestWhatOtherVendorsAddIsNotTold(t *testing.T) {
 	c := change(carillon.OpUpdated, `{"id":"acc_1"}`, "")
