@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"carillon"
@@ -47,7 +49,7 @@ func newOutcome(i *carillon.Invocation) *outcome {
 	return o
 }
 
-// locate finds what a failure is about: its faults in the payload, and its line in the script. Both must be as they were when
+// locate finds what a failure is about: its faults in the payload, in whose order they are put, and its line in the script. Both must be as they were when
 // the handler ran.
 func (o *outcome) locate(pkg *apps.App, payload []byte) {
 	if o.Failure == nil {
@@ -56,6 +58,9 @@ func (o *outcome) locate(pkg *apps.App, payload []byte) {
 	for i, f := range o.Faults {
 		o.Faults[i].spot = find(payload, f.Member)
 	}
+	slices.SortStableFunc(o.Faults, func(a, b faultSpot) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Reason, b.Reason))
+	})
 	o.Source = excerpt(pkg, o.Failure.File, o.Failure.Line)
 }
 
