@@ -93,15 +93,6 @@ func readObject(text []byte) (object, error) {
 	return o, err
 }
 
-func (o *object) get(name string) (jsontext.Value, bool) {
-	for _, m := range *o {
-		if m.name == name {
-			return m.value, true
-		}
-	}
-	return nil, false
-}
-
 // set gives the object a member, in the place of the one of that name.
 func (o *object) set(name string, value jsontext.Value) {
 	for i := range *o {
@@ -111,15 +102,6 @@ func (o *object) set(name string, value jsontext.Value) {
 		}
 	}
 	*o = append(*o, member{name, value})
-}
-
-func (o *object) remove(name string) {
-	for i := range *o {
-		if (*o)[i].name == name {
-			*o = append((*o)[:i], (*o)[i+1:]...)
-			return
-		}
-	}
 }
 
 // json writes the object.

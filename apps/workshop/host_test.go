@@ -79,6 +79,26 @@ func dbCall(h *house, a *carillon.App, call string, args ...any) string {
 
 type obj = map[string]any
 
+// attributes makes n attributes, and some more.
+func attributes(n int, more ...string) obj {
+	o := obj{}
+	for i := range n {
+		o[fmt.Sprint("attribute", i)] = i
+	}
+	for _, name := range more {
+		o[name] = n
+	}
+	return o
+}
+
+// nested makes objects in objects.
+func nested(n int) obj {
+	if n == 0 {
+		return obj{"end": true}
+	}
+	return obj{"a": nested(n - 1)}
+}
+
 func TestTheStoreOfAnApp(t *testing.T) {
 	h := newHouse(t, func(c *workshop.Config) { c.Limits.Values = -1 })
 	a := interpreter(h, "")
@@ -127,6 +147,13 @@ func TestTheStoreOfAnApp(t *testing.T) {
 		{"remove what is not there", "update", []any{"k", "remove", []any{"gone"}}, `{"status":400,"message":"there is no attribute \"gone\" to remove"`},
 		{"remove nothing", "update", []any{"k", "remove", []any{}}, `{"status":400,"message":"remove needs a list of attributes that is not empty"`},
 		{"an attribute without a name", "update", []any{"k", "set", obj{" ": 1}}, `{"status":400,"message":"an attribute's name is blank"`},
+		{"too many attributes", "update", []any{"k", "set", attributes(101)}, `{"status":400,"message":"an update takes at most 100 attributes"`},
+		{"too many to remove", "update", []any{"k", "remove", make([]string, 101)}, `{"status":400,"message":"an update takes at most 100 attributes"`},
+		{"too deep", "update", []any{"k", "set", obj{"a" + strings.Repeat(".a", 32): 1}}, `{"status":400,"message":"\"a.a`},
+		{"too deep to remove", "update", []any{"k", "remove", []any{"a" + strings.Repeat(".a", 32)}}, `{"status":400,"message":"\"a.a`},
+		{"deep enough", "set", []any{"tree", nested(32)}, created},
+		{"set deep inside, many at once", "update", []any{"tree", "set", attributes(99, "a"+strings.Repeat(".a", 31))}, updated},
+		{"removed deep inside", "update", []any{"tree", "remove", []any{"a" + strings.Repeat(".a", 31)}}, updated},
 		{"no attributes", "update", []any{"k", "set", obj{}}, `{"status":400,"message":"set needs an object of attributes that is not empty"`},
 		{"another act", "update", []any{"k", "multiply", obj{"n": 2}}, `{"status":400,"message":"update takes increment, append, set or remove"`},
 		{"an update of what is not there", "update", []any{"gone", "set", obj{"a": 1}}, `{"status":404,"message":"Record not found"`},

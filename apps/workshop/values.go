@@ -23,6 +23,9 @@ const (
 	maxKey       = 60       // characters
 	maxKeptValue = 40 << 10 // bytes of key and value together
 	maxTTL       = 10 * 365 * 24 * time.Hour
+
+	maxAttributes = 100 // of one update; ours
+	maxPath       = 32  // levels of an attribute's path; ours
 )
 
 // values answers $db.
@@ -165,33 +168,11 @@ func (h *host) deleteValue(ctx context.Context, key string) (jsontext.Value, err
 
 // updateValue alters attributes of a value. What it has expired for stays.
 func (h *host) updateValue(ctx context.Context, key string, how, attributes jsontext.Value) (jsontext.Value, error) {
-	var act string
-	_ = json.Unmarshal(how, &act) // what is no text is no act
-	var alter func(o *object) error
-	switch act {
-	case "increment", "append", "set":
-		given, err := readObject(attributes)
-		if err != nil || len(given) == 0 {
-			return nil, refuse(http.StatusBadRequest, "%s needs an object of attributes that is not empty", act)
-		}
-		alter = func(o *object) error { return o.alter(act, given) }
-	case "remove":
-		var names []string
-		if json.Unmarshal(attributes, &names) != nil || len(names) == 0 {
-			return nil, refuse(http.StatusBadRequest, "remove needs a list of attributes that is not empty")
-		}
-		alter = func(o *object) error {
-			for _, name := range names {
-				if err := o.drop(strings.Split(name, "."), name); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-	default:
-		return nil, refuse(http.StatusBadRequest, "update takes increment, append, set or remove")
+	alter, err := readAlteration(how, attributes)
+	if err != nil {
+		return nil, err
 	}
-	err := h.write(ctx, func(ctx context.Context, tx store.Tx) error {
+	err = h.write(ctx, func(ctx context.Context, tx store.Tx) error {
 		v, err := h.known(ctx, tx, key)
 		if err != nil {
 			return err
@@ -199,14 +180,14 @@ func (h *host) updateValue(ctx context.Context, key string, how, attributes json
 		if v == nil {
 			return errNoRecord
 		}
-		o, err := readObject(v.Value)
-		if err != nil {
+		t := &tree{text: jsontext.Value(v.Value)}
+		if !t.enter() {
+			return errNotObject
+		}
+		if err := alter(ctx, t); err != nil {
 			return err
 		}
-		if err := alter(&o); err != nil {
-			return err
-		}
-		v.Value = json.RawMessage(nullEmpty(o.json()))
+		v.Value = json.RawMessage(nullEmpty(t.append(nil)))
 		if err := fits(v); err != nil {
 			return err
 		}
@@ -218,20 +199,65 @@ func (h *host) updateValue(ctx context.Context, key string, how, attributes json
 	return jsontext.Value(`{"Updated":true}`), nil
 }
 
-// alter increments, extends or sets attributes.
-func (o *object) alter(act string, given object) error {
-	for _, m := range given {
-		if strings.TrimSpace(m.name) == "" {
+// alteration alters a value that was entered.
+type alteration func(ctx context.Context, t *tree) error
+
+// readAlteration reads what an update shall do. Whatever can be told without the value is told here, outside of a transaction.
+func readAlteration(how, attributes jsontext.Value) (alteration, error) {
+	var act string
+	_ = json.Unmarshal(how, &act) // what is no text is no act
+	switch act {
+	case "increment", "append", "set":
+		given, err := readObject(attributes)
+		if err != nil || len(given) == 0 {
+			return nil, refuse(http.StatusBadRequest, "%s needs an object of attributes that is not empty", act)
+		}
+		names := make([]string, len(given))
+		for i, m := range given {
+			names[i] = m.name
+		}
+		return func(ctx context.Context, t *tree) error { return t.alter(ctx, act, given) }, checkAttributes(names)
+	case "remove":
+		var names []string
+		if json.Unmarshal(attributes, &names) != nil || len(names) == 0 {
+			return nil, refuse(http.StatusBadRequest, "remove needs a list of attributes that is not empty")
+		}
+		return func(ctx context.Context, t *tree) error { return t.remove(ctx, names) }, checkAttributes(names)
+	default:
+		return nil, refuse(http.StatusBadRequest, "update takes increment, append, set or remove")
+	}
+}
+
+// checkAttributes bounds the work of an update, during which nobody else can write.
+func checkAttributes(names []string) error {
+	if len(names) > maxAttributes {
+		return refuse(http.StatusBadRequest, "an update takes at most %d attributes", maxAttributes)
+	}
+	for _, name := range names {
+		if strings.TrimSpace(name) == "" {
 			return refuse(http.StatusBadRequest, "an attribute's name is blank")
 		}
-		var err error
+		if strings.Count(name, ".") >= maxPath {
+			return refuse(http.StatusBadRequest, "%s has more than %d levels", shown(name), maxPath)
+		}
+	}
+	return nil
+}
+
+// alter increments, extends or sets attributes.
+func (t *tree) alter(ctx context.Context, act string, given object) error {
+	for _, m := range given {
+		err := context.Cause(ctx)
+		if err != nil {
+			return err
+		}
 		switch act {
 		case "increment":
-			err = o.increment(m)
+			err = t.increment(m)
 		case "append":
-			err = o.extend(m)
+			err = t.extend(m)
 		default:
-			err = o.put(strings.Split(m.name, "."), m)
+			t.put(m.name, m.value)
 		}
 		if err != nil {
 			return err
@@ -240,15 +266,27 @@ func (o *object) alter(act string, given object) error {
 	return nil
 }
 
+// remove removes attributes, which must be there.
+func (t *tree) remove(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if !t.drop(name) {
+			return refuse(http.StatusBadRequest, "there is no attribute %s to remove", shown(name))
+		}
+	}
+	return nil
+}
+
 // increment adds to a number at the top level, which begins at 0.
-func (o *object) increment(m member) error {
+func (t *tree) increment(m member) error {
 	by, err := strconv.ParseFloat(string(m.value), 64)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "%s can be incremented by a number only", shown(m.name))
 	}
-	known, ok := o.get(m.name)
 	was := 0.0
-	if ok && known.Kind() != 'n' {
+	if known := t.get(m.name); known.Kind() != 'n' {
 		if was, err = strconv.ParseFloat(string(known), 64); err != nil {
 			return refuse(http.StatusBadRequest, "%s is no number, and cannot be incremented", shown(m.name))
 		}
@@ -261,17 +299,17 @@ func (o *object) increment(m member) error {
 	if err != nil {
 		return err
 	}
-	o.set(m.name, text)
+	t.set(m.name, text)
 	return nil
 }
 
 // extend appends the elements of a list to a list, which begins empty.
-func (o *object) extend(m member) error {
+func (t *tree) extend(m member) error {
 	var more, list []json.RawMessage
 	if m.value.Kind() != '[' || json.Unmarshal(m.value, &more) != nil {
 		return refuse(http.StatusBadRequest, "%s can be appended to by a list only", shown(m.name))
 	}
-	if known, ok := o.get(m.name); ok && known.Kind() != 'n' {
+	if known := t.get(m.name); known.Kind() != 'n' {
 		if known.Kind() != '[' || json.Unmarshal(known, &list) != nil {
 			return refuse(http.StatusBadRequest, "%s is no list, and cannot be appended to", shown(m.name))
 		}
@@ -280,53 +318,8 @@ func (o *object) extend(m member) error {
 	if err != nil {
 		return err
 	}
-	o.set(m.name, text)
+	t.set(m.name, text)
 	return nil
-}
-
-// put sets an attribute. A name with dots leads into objects, unless the object has a member of that very name.
-func (o *object) put(path []string, m member) error {
-	if _, whole := o.get(m.name); whole || len(path) == 1 {
-		o.set(m.name, m.value)
-		return nil
-	}
-	inner, err := o.inner(path[0])
-	if err != nil {
-		o.set(m.name, m.value)
-		return nil //nolint:nilerr // what leads nowhere is a name
-	}
-	if err := inner.put(path[1:], member{strings.Join(path[1:], "."), m.value}); err != nil {
-		return err
-	}
-	o.set(path[0], inner.json())
-	return nil
-}
-
-// drop removes an attribute, which must be there.
-func (o *object) drop(path []string, name string) error {
-	whole := strings.Join(path, ".")
-	if _, ok := o.get(whole); ok {
-		o.remove(whole)
-		return nil
-	}
-	if len(path) > 1 {
-		if inner, err := o.inner(path[0]); err == nil {
-			if err := inner.drop(path[1:], name); err != nil {
-				return err
-			}
-			o.set(path[0], inner.json())
-			return nil
-		}
-	}
-	return refuse(http.StatusBadRequest, "there is no attribute %s to remove", shown(name))
-}
-
-func (o *object) inner(name string) (object, error) {
-	v, ok := o.get(name)
-	if !ok {
-		return nil, errNotObject
-	}
-	return readObject(v)
 }
 
 // shown is a stranger's name as it may be shown.
