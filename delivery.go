@@ -102,5 +102,5 @@ const (
 	OutcomeDelivered Outcome = "delivered"
 	OutcomeRetry     Outcome = "retry" // failed; will be tried again
 	OutcomeDead      Outcome = "dead"  // failed for good: a dead letter
-	OutcomeGone      Outcome = "gone"  // the endpoint is gone (410): the subscription was disabled
+	OutcomeGone      Outcome = "gone"  // there is nobody to send to any more (410): the subscription was disabled
 )

@@ -342,6 +342,9 @@ func TestAGoneEndpointIsDisabled(t *testing.T) {
 	})
 	h.write(touch("a", 1))
 	h.await("disabled", func() bool { return h.status(s).State == carillon.StateDisabled })
+	if disabled, err := h.store.Subscription(t.Context(), org, s.ID); err != nil || disabled.DisabledReason != errRefused.Error() {
+		t.Errorf("it is disabled for the reason %q, %v; want the sink's", disabled.DisabledReason, err)
+	}
 	h.sink.answers(nil)
 	h.write(touch("a", 2))
 	if err := h.engine.Resume(t.Context(), org, s.ID); err != nil {
@@ -399,6 +402,67 @@ func TestDeadAccountsDoNotSilenceTheOthers(t *testing.T) {
 		h.write(touch("healthy", n))
 	}
 	h.await("the healthy account is told all the same", func() bool { return len(h.sink.list()) == 5 })
+}
+
+// Handlers of an app that throw, say: so many that an endpoint would be taken for dead.
+func TestMessagesThatFailAloneBecomeDeadLettersWhileOthersGoOn(t *testing.T) {
+	h := newHouse(t)
+	var first, second []ledger.Write
+	for i := range 60 {
+		id := fmt.Sprintf("bad%d", i)
+		first, second = append(first, account(id)), append(second, touch(id, 1))
+	}
+	h.write(append(first, account("healthy"))...)
+	s := h.subscribe(func(s *carillon.Subscription) { s.Retry.Schedule = repeat(time.Millisecond, 1) })
+	h.sink.answers(func(m *carillon.Message) deliver.Result {
+		if m.Lane == "healthy" {
+			return deliver.Result{Verdict: deliver.Taken}
+		}
+		return deliver.Result{Verdict: deliver.FailedAlone, Err: errRefused}
+	})
+	h.write(second...)
+	for n := range 5 {
+		h.write(touch("healthy", n))
+	}
+	h.await("all of them are given up", func() bool {
+		status := h.status(s)
+		if status.State != carillon.StateActive {
+			t.Fatalf("the subscription is %s", status.State)
+		}
+		return status.DeadLetters == 60
+	})
+	h.caughtUp(s)
+	if got := len(h.sink.list()); got != 5 {
+		t.Errorf("%d messages came, want the 5 of the healthy account", got)
+	}
+	letters, err := h.store.DeadLetters(t.Context(), org, s.ID, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range letters {
+		if l.Attempts != 2 {
+			t.Errorf("lane %s was given up after %d attempts, want 2", l.Lane, l.Attempts)
+		}
+	}
+}
+
+// A probe that shows the sink well closes the circuit, even if the message failed.
+func TestAMessageThatFailsAloneClosesTheCircuit(t *testing.T) {
+	h := newHouse(t)
+	var first, second []ledger.Write
+	for i := range 60 {
+		id := fmt.Sprintf("a%d", i)
+		first, second = append(first, account(id)), append(second, touch(id, 1))
+	}
+	h.write(first...)
+	s := h.subscribe(nil)
+	h.sink.answers(tryAgain)
+	h.write(second...)
+	h.await("the circuit opens", func() bool { return h.status(s).State == carillon.StateDegraded })
+	h.sink.answers(func(*carillon.Message) deliver.Result {
+		return deliver.Result{Verdict: deliver.FailedAlone, Err: errRefused}
+	})
+	h.await("the circuit closes", func() bool { return h.status(s).State == carillon.StateActive })
 }
 
 func TestTooManyRequestsHoldsTheSubscription(t *testing.T) {

@@ -57,15 +57,13 @@ func (r *runner) letterEvent(letter *carillon.DeadLetter) (carillon.Event, error
 }
 
 // letterLanded removes a dead letter that was taken at last, and frees the lane that waited for it; one that was not stays.
-func (r *runner) letterLanded(p *parcel, attempt *carillon.Attempt, now time.Time) {
+func (r *runner) letterLanded(p *parcel, attempt *carillon.Attempt, result Result, now time.Time) {
 	letter := p.letter
 	delete(r.retrying, letter.ID)
 	if attempt.Outcome == carillon.OutcomeDelivered {
 		r.checkpoint.delivered++
 		r.checkpoint.clear = append(r.checkpoint.clear, letter.ID)
-		if r.circuit.succeeded() {
-			r.endpointBack(now)
-		}
+		r.sinkWell(now)
 		for _, l := range r.lanes {
 			if l.park == nil || !l.park.blocked || l.key != letter.Lane {
 				continue
@@ -85,7 +83,11 @@ func (r *runner) letterLanded(p *parcel, attempt *carillon.Attempt, now time.Tim
 		again := *letter
 		again.Attempts, again.LastStatus, again.LastError = p.number, attempt.Status, attempt.Error
 		r.checkpoint.letters = append(r.checkpoint.letters, &again)
-		r.circuit.failed(attempt.Lane, now, p.probe)
+		if result.Verdict == FailedAlone {
+			r.sinkWell(now)
+		} else {
+			r.circuit.failed(attempt.Lane, now, p.probe)
+		}
 	}
 	r.checkpoint.urgent = true
 	r.note(attempt)

@@ -385,15 +385,13 @@ func (r *runner) landed(p *parcel, m *carillon.Message, at time.Time, result Res
 	}
 	attempt := r.attempt(p, m, at, result)
 	if p.letter != nil {
-		r.letterLanded(p, attempt, now)
+		r.letterLanded(p, attempt, result, now)
 		return
 	}
 	switch result.Verdict {
 	case Taken:
 		r.checkpoint.delivered++
-		if r.circuit.succeeded() {
-			r.endpointBack(now)
-		}
+		r.sinkWell(now)
 		for _, part := range p.parts {
 			r.settle(part)
 		}
@@ -402,7 +400,10 @@ func (r *runner) landed(p *parcel, m *carillon.Message, at time.Time, result Res
 	case Gone:
 		attempt.Outcome = carillon.OutcomeGone
 		r.back2lane(p, now)
-		r.disable("the endpoint answered that it is gone (410)")
+		r.disable(attempt.Error)
+	case FailedAlone:
+		r.sinkWell(now)
+		r.waitOrGiveUp(p, attempt, result, now)
 	default:
 		r.failed(p, attempt, result, now)
 	}
@@ -511,7 +512,14 @@ func (r *runner) advance(l *lane, it *item, wholly bool) {
 	r.due.schedule(l)
 }
 
-// failed parks the lanes of a parcel until the schedule says to try again, or gives up.
+// sinkWell closes the circuit: the sink has judged a message, whether or not it took it.
+func (r *runner) sinkWell(now time.Time) {
+	if r.circuit.succeeded() {
+		r.endpointBack(now)
+	}
+}
+
+// failed has the circuit hear of a failure of the sink. If it was open already the parcel waits for the next probe.
 func (r *runner) failed(p *parcel, attempt *carillon.Attempt, result Result, now time.Time) {
 	wasOpen := r.circuit.open
 	if opened := r.circuit.failed(attempt.Lane, now, p.probe); opened {
@@ -525,6 +533,11 @@ func (r *runner) failed(p *parcel, attempt *carillon.Attempt, result Result, now
 		r.waitAt(p, attempt, now, r.circuit.probeAt, false)
 		return
 	}
+	r.waitOrGiveUp(p, attempt, result, now)
+}
+
+// waitOrGiveUp parks the lanes of a parcel until the schedule says to try again, or gives up.
+func (r *runner) waitOrGiveUp(p *parcel, attempt *carillon.Attempt, result Result, now time.Time) {
 	number := p.number
 	if l := p.parts[0].lane; l.park != nil && l.park.free {
 		number = max(1, number-1)

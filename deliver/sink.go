@@ -35,8 +35,9 @@ type Verdict int
 // The verdicts.
 const (
 	Taken       Verdict = iota
-	TryAgain            // failed; the schedule decides when to try again
+	TryAgain            // the sink failed; the schedule decides when to try again, and the circuit hears of it
+	FailedAlone         // this message failed though the sink is well; the schedule decides, and the circuit closes as if it were taken
 	Never               // this message will never be taken: a dead letter at once
-	Gone                // the endpoint is gone for good (410): disable the subscription
+	Gone                // there is nobody to send to any more (410): disable the subscription; Err becomes its reason
 	Interrupted         // we stopped before an answer came: not an attempt
 )

@@ -94,7 +94,8 @@ func explain(i *carillon.Invocation) string {
 }
 
 // Handle runs the handler of a message that a subscription feeds to an app, and waits for it. It fails with not_found if the app is
-// no more, and with invalid or too_large for a message that the app will never take; other failures may pass.
+// no more, with invalid or too_large for a message that the app will never take, and with conflict if the handler failed; other failures
+// are the house's and may pass.
 func (w *Workshop) Handle(ctx context.Context, s *carillon.Subscription, m *carillon.Message) error {
 	in, err := w.open(ctx, s.Org, s.Sink.App)
 	if err != nil {
@@ -114,8 +115,10 @@ func (w *Workshop) Handle(ctx context.Context, s *carillon.Subscription, m *cari
 	if i.Failure == nil {
 		return nil
 	}
-	failed := &carillon.Error{Code: carillon.CodeInternal, Message: explain(i)}
+	failed := carillon.Conflict(explain(i))
 	switch script.Kind(i.Failure.Kind) {
+	case script.KindEngine:
+		failed.Code = carillon.CodeInternal
 	case script.KindPayload:
 		failed.Code = carillon.CodeTooLarge
 	case script.KindMissing:

@@ -13,8 +13,8 @@ import (
 )
 
 // Invoker runs the handler that an app has for a message, and waits for it. It fails with carillon.CodeNotFound if there is no such app,
-// with CodeInvalid or CodeTooLarge if the app will never take the message; any other failure may pass. When ctx ends it stops the handler
-// and fails.
+// with CodeInvalid or CodeTooLarge if the app will never take the message, with CodeConflict if its handler failed; any other failure is
+// the house's and may pass. When ctx ends it stops the handler and fails.
 type Invoker interface {
 	Handle(ctx context.Context, s *carillon.Subscription, m *carillon.Message) error
 }
@@ -79,6 +79,8 @@ func (k *sink) Send(ctx context.Context, m *carillon.Message) deliver.Result {
 		result.Verdict, result.Err = deliver.Gone, fmt.Errorf("app %s is not installed", k.subscription.Sink.App)
 	case code == carillon.CodeInvalid, code == carillon.CodeTooLarge:
 		result.Verdict = deliver.Never
+	case code == carillon.CodeConflict:
+		result.Verdict = deliver.FailedAlone
 	default:
 		result.Verdict = deliver.TryAgain
 	}

@@ -171,6 +171,8 @@ func TestSinkContract(t *testing.T) {
 		return delivertest.Rig{
 			Sink:    sink,
 			Arrived: came.wait,
+			// The app asks in vain, and its handler fails of that.
+			FailsAlone: true,
 			Break: func() func() {
 				door.mu.Lock()
 				defer door.mu.Unlock()
@@ -239,7 +241,8 @@ func TestFailuresBecomeVerdicts(t *testing.T) {
 		"the app is not there":          {carillon.NotFound("app", "app_1"), false, deliver.Gone},
 		"the app does not listen":       {carillon.Invalid("", "no"), false, deliver.Never},
 		"the message is too large":      {&carillon.Error{Code: carillon.CodeTooLarge}, false, deliver.Never},
-		"the handler failed":            {&carillon.Error{Code: carillon.CodeInternal}, false, deliver.TryAgain},
+		"the handler failed":            {carillon.Conflict("onDealCreate failed: no"), false, deliver.FailedAlone},
+		"an engine broke":               {&carillon.Error{Code: carillon.CodeInternal}, false, deliver.TryAgain},
 		"the store is out of reach":     {&carillon.Error{Code: carillon.CodeUnavailable}, false, deliver.TryAgain},
 		"the house stops meanwhile":     {&carillon.Error{Code: carillon.CodeInternal}, true, deliver.Interrupted},
 		"the engine was told to stop":   {context.Canceled, false, deliver.Interrupted},
@@ -260,6 +263,9 @@ func TestFailuresBecomeVerdicts(t *testing.T) {
 			t.Fatal(err)
 		}
 		result := sink.Send(ctx, delivertest.Message("acc_1", 1))
+		if gone := "app app_1 is not installed"; c.want == deliver.Gone && result.Err.Error() != gone {
+			t.Errorf("%s: %v, want %s", name, result.Err, gone)
+		}
 		if result.Verdict != c.want || (result.Err == nil) != (c.err == nil) {
 			t.Errorf("%s: %+v, want %d", name, result, c.want)
 		}
