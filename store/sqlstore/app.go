@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -342,6 +343,7 @@ func (t *tx) DeleteAppValue(ctx context.Context, org, app, key string) error {
 
 const appScheduleColumns = `org, app, name, at, unit, frequency, created_at, updated_at, sealed`
 
+// scanAppSchedule reads a row. One that cannot be opened is given without its data, with the error.
 func (r *reader) scanAppSchedule(row row) (*carillon.AppSchedule, error) {
 	var s carillon.AppSchedule
 	var at, created, updated int64
@@ -352,7 +354,7 @@ func (r *reader) scanAppSchedule(row row) (*carillon.AppSchedule, error) {
 	s.At, s.CreatedAt, s.UpdatedAt = fromMillis(at), fromMillis(created), fromMillis(updated)
 	plain, err := r.sealer.Open(sealed, appSchedulePlace(s.Org, s.App, s.Name))
 	if err != nil {
-		return nil, fmt.Errorf("open a schedule of app %s: %w", s.App, err)
+		return &s, fmt.Errorf("open a schedule of app %s: %w", s.App, err)
 	}
 	if len(plain) > 0 {
 		s.Data = plain
@@ -367,13 +369,50 @@ func (r *reader) AppSchedules(ctx context.Context, org, app string) ([]*carillon
 	return schedules, wrap("list schedules of app "+app, err)
 }
 
-// DueAppSchedules lists the first one of each app that is called at or before a time.
-func (r *reader) DueAppSchedules(ctx context.Context, until time.Time, limit int) ([]*carillon.AppSchedule, error) {
-	schedules, err := list(ctx, r.pool, r.scanAppSchedule, `SELECT `+appScheduleColumns+` FROM app_schedules s
+// DueAppSchedules lists the first one of each app that is called at or before a time. One that cannot be opened is passed over.
+func (s *Store) DueAppSchedules(ctx context.Context, until time.Time, limit int) ([]*carillon.AppSchedule, error) {
+	due, closed, err := s.openSchedules(ctx, limit, `SELECT `+appScheduleColumns+` FROM app_schedules s
 		WHERE at <= $1 AND NOT EXISTS (SELECT 1 FROM app_schedules earlier WHERE earlier.org = s.org AND earlier.app = s.app
 			AND (earlier.at < s.at OR earlier.at = s.at AND earlier.name < s.name))
-		ORDER BY at, org, app LIMIT $2`, toMillis(until), limit)
-	return schedules, wrap("list schedules that are due", err)
+		ORDER BY at, org, app`, toMillis(until))
+	if err != nil {
+		return nil, wrap("list schedules that are due", err)
+	}
+	for _, c := range closed { // its app's next one, if that is due as well
+		if len(due) == limit {
+			break
+		}
+		next, _, err := s.openSchedules(ctx, 1, `SELECT `+appScheduleColumns+` FROM app_schedules
+			WHERE org = $1 AND app = $2 AND at <= $3 ORDER BY at, name`, c.Org, c.App, toMillis(until))
+		if err != nil {
+			return nil, wrap("list schedules that are due", err)
+		}
+		due = append(due, next...)
+	}
+	slices.SortStableFunc(due, func(a, b *carillon.AppSchedule) int { return a.At.Compare(b.At) })
+	return due, nil
+}
+
+// openSchedules lists the first schedules that can be opened, and those before them that cannot. The log tells of each of those once.
+func (s *Store) openSchedules(ctx context.Context, limit int, text string, args ...any) (opened, closed []*carillon.AppSchedule, err error) {
+	err = s.pool.each(ctx, func(r row) error {
+		schedule, err := s.scanAppSchedule(r)
+		switch {
+		case schedule == nil:
+			return err
+		case err != nil:
+			closed = append(closed, schedule)
+			if _, told := s.closed.LoadOrStore([3]string{schedule.Org, schedule.App, schedule.Name}, true); !told {
+				s.log.ErrorContext(ctx, "pass over a schedule", "org", schedule.Org, "app", schedule.App, "name", schedule.Name, "error", err)
+			}
+			return nil
+		}
+		if opened = append(opened, schedule); len(opened) == limit {
+			return errEnough
+		}
+		return nil
+	}, text, args...)
+	return opened, closed, err
 }
 
 // AppSchedule reads inside the transaction.

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -176,6 +177,52 @@ func TestSubscriptionsOpenOnlyWithTheirKeyAndInTheirRow(t *testing.T) {
 	var e *carillon.Error
 	if !errors.As(err, &e) || e.Hint == "" {
 		t.Errorf("with another key: error %v has no hint", err)
+	}
+}
+
+func TestAScheduleThatCannotBeOpenedKeepsNoOtherFromComing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	var log bytes.Buffer
+	s := open(t, path, func(o *sqlstore.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	at := time.UnixMilli(1e12).UTC()
+	err := s.Update(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		for n, id := range []string{"app_1", "app_2"} {
+			err := errors.Join(
+				tx.PutApp(ctx, &carillon.App{Org: "one", ID: id}),
+				tx.PutAppSchedule(ctx, &carillon.AppSchedule{Org: "one", App: id, Name: "first", At: at}),
+				tx.PutAppSchedule(ctx, &carillon.AppSchedule{Org: "one", App: id, Name: "second", At: at.Add(time.Duration(n+1) * time.Minute)}),
+			)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, path, `UPDATE app_schedules SET sealed = x'00' WHERE app = 'app_1' AND name = 'first'`)
+	for _, c := range []struct {
+		until time.Time
+		limit int
+		want  []string
+	}{
+		{at, 9, []string{"app_2 first"}},
+		{at, 1, []string{"app_2 first"}},
+		{at.Add(time.Minute), 9, []string{"app_2 first", "app_1 second"}},
+		{at.Add(time.Minute), 1, []string{"app_2 first"}},
+	} {
+		due, err := s.DueAppSchedules(t.Context(), c.until, c.limit)
+		var got []string
+		for _, d := range due {
+			got = append(got, d.App+" "+d.Name)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%d due at %v are %q, %v; want %q", c.limit, c.until, got, err, c.want)
+		}
+	}
+	if n := strings.Count(log.String(), "pass over a schedule"); n != 1 {
+		t.Errorf("the log tells of it %d times: %s", n, log.String())
 	}
 }
 

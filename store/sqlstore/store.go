@@ -25,6 +25,7 @@ type Store struct {
 	hot     hot            // the committer's
 	again   []*act         // the committer's: those that run one by one, before what is queued
 	working sync.WaitGroup // the committer
+	closed  sync.Map       // the schedules that cannot be opened and were told of: org, app, name
 
 	watchersMu sync.Mutex
 	watchers   map[chan struct{}]struct{}
