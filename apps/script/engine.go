@@ -339,7 +339,7 @@ func (e *engine) failure(reason value) *Failure {
 	if isObject {
 		stack = e.getText(reason, "stack")
 	}
-	f := (&Failure{Kind: KindThrew}).placed(stack)
+	f := e.placed(&Failure{Kind: KindThrew}, stack)
 	if isObject && lib.XJS_IsError(e.tls, e.ctx, reason) != 0 {
 		name, message := e.getText(reason, "name"), e.getText(reason, "message")
 		switch {

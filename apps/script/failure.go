@@ -58,12 +58,13 @@ const (
 	maxFrames  = 20
 )
 
-// placed reads a stack as the engine writes it, leaves out what is not the app's, and takes the innermost call as the place.
-func (f *Failure) placed(stack string) *Failure {
+// placed reads a stack, leaves out what is not the app's, and takes the innermost call as the place. A handler may have made up the
+// stack of what it throws: calls in files that are not there are not believed.
+func (e *engine) placed(f *Failure, stack string) *Failure {
 	var own []string
 	for line := range strings.Lines(stack) {
 		name, file, at, column, ok := parseFrame(line)
-		if !ok {
+		if !ok || !e.owns(file) {
 			continue
 		}
 		if at == 1 {
@@ -78,6 +79,15 @@ func (f *Failure) placed(stack string) *Failure {
 	}
 	f.Stack = strings.Join(own, "\n")
 	return f
+}
+
+// owns reports whether a file is the app's. An engine without a program compiles one file and runs nothing that could lie.
+func (e *engine) owns(file string) bool {
+	if e.program == nil {
+		return true
+	}
+	_, ok := e.program.files[file]
+	return ok
 }
 
 // parseFrame reads "    at name (file:line:column)". Frames of the engine and of the runtime's own code are not ok.

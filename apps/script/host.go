@@ -209,7 +209,7 @@ func (e *engine) render(_ *libc.TLS, _ uintptr, _ value, argc int32, argv uintpt
 			return exception
 		}
 		if !whole {
-			f := (&Failure{Kind: KindOutput, Message: fmt.Sprintf("renderData takes at most %d bytes", e.config.Answer)}).placed(e.stack())
+			f := e.placed(&Failure{Kind: KindOutput, Message: fmt.Sprintf("renderData takes at most %d bytes", e.config.Answer)}, e.stack())
 			e.run.fail(f)
 			return e.throw(f.Message)
 		}

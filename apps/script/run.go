@@ -153,7 +153,7 @@ func (e *engine) explainEnd(r *run, broken any) {
 		if f := r.failure; f.Kind == KindTimeout {
 			f.Message = fmt.Sprintf("not done within %v", r.most) + f.Message
 			if f.File == "" {
-				r.failure = f.placed(e.stoppedAt)
+				r.failure = e.placed(f, e.stoppedAt)
 			}
 		}
 	case broken != nil && e.memory.refused: // the engine does not always see that it was refused memory
@@ -282,7 +282,7 @@ func (e *engine) drain(r *run) {
 			e.reply(a)
 		case <-r.ctx.Done():
 			first := r.questions[slices.Min(slices.Collect(maps.Keys(r.questions)))]
-			r.fail((&Failure{Kind: KindTimeout, Message: ": " + first.function + " has not answered"}).placed(first.stack))
+			r.fail(e.placed(&Failure{Kind: KindTimeout, Message: ": " + first.function + " has not answered"}, first.stack))
 			return
 		}
 	}

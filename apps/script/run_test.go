@@ -126,6 +126,7 @@ func TestFailures(t *testing.T) {
 		}
 	},
 	cause: function () { try { null.x; } catch (e) { throw new Error("outer", { cause: e }); } },
+	lies: function () { throw { message: "made up", stack: "    at a (elsewhere\u001b[31m:1:1)\n    at b (server/server.js:3:4)" }; },
 };
 function helper(n) {
 	if (n > 3) throw new TypeError("deep");
@@ -150,8 +151,8 @@ exports = { ...exports,`)
 			File: "server/server.js", Line: 4, Column: 27, Stack: "throws (server/server.js:4:27)",
 		}},
 		{"inside", `{}`, &script.Failure{
-			Kind: "threw", Message: "TypeError: deep", File: "server/server.js", Line: 37, Column: 32,
-			Stack: "helper (server/server.js:37:32)\nhelper (server/server.js:38:8)\nhelper (server/server.js:38:8)\nhelper (server/server.js:38:8)\ninside (server/server.js:6:30)",
+			Kind: "threw", Message: "TypeError: deep", File: "server/server.js", Line: 38, Column: 32,
+			Stack: "helper (server/server.js:38:32)\nhelper (server/server.js:39:8)\nhelper (server/server.js:39:8)\nhelper (server/server.js:39:8)\ninside (server/server.js:6:30)",
 		}},
 		{"later", `{}`, &script.Failure{
 			Kind: "threw", Message: "TypeError: cannot read property 'x' of null", File: "server/server.js", Line: 9, Column: 7, Stack: "later (server/server.js:9:7)",
@@ -166,6 +167,7 @@ exports = { ...exports,`)
 		{"heeded", `{}`, nil},
 		{"text", `{}`, &script.Failure{Kind: "threw", Message: `"just a text"`}},
 		{"object", `{}`, &script.Failure{Kind: "threw", Message: "not like this (status 400)"}},
+		{"lies", `{}`, &script.Failure{Kind: "threw", Message: "made up", File: "server/server.js", Line: 3, Column: 4, Stack: "b (server/server.js:3:4)"}},
 		{"strange", `{}`, &script.Failure{Kind: "threw", Message: "{ a: [ 1, { b: 2 } ] }"}},
 		{"named", `{}`, &script.Failure{
 			Kind: "threw", Message: "MyError: mine", File: "server/server.js", Line: 21, Column: 75, Stack: "MyError (server/server.js:21:75)\nnamed (server/server.js:21:124)",

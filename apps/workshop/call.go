@@ -41,8 +41,10 @@ func (w *Workshop) call(ctx context.Context, in *installation, c call) (*carillo
 		i.Lines = append(i.Lines, carillon.AppLine{At: l.Time, Level: l.Level, Text: hide.text(l.Text)})
 	}
 	if f := result.Failure; f != nil {
-		i.Failure = &carillon.AppFailure{
-			Kind: string(f.Kind), Message: hide.text(f.Message), File: f.File, Line: f.Line, Column: f.Column, Stack: hide.text(f.Stack),
+		i.Failure = &carillon.AppFailure{Kind: string(f.Kind), Message: hide.text(f.Message), Stack: hide.text(f.Stack)}
+		// The handler may have made up the place too, of a secret number for one.
+		if place := fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column); hide.text(place) == place {
+			i.Failure.File, i.Failure.Line, i.Failure.Column = f.File, f.Line, f.Column
 		}
 	}
 	i.Rendered = rendered(result.Rendered, hide)

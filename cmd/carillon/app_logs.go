@@ -100,8 +100,8 @@ func printInvocation(w io.Writer, i *carillon.Invocation) error {
 		word, verdict = "failed", bad
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  %s → %s  %s\n", faint.Render(localTime(i.At)), verdict.Render(fmt.Sprintf("%-7s", word)), i.Event,
-		i.Handler, faint.Render(fmt.Sprintf("%s, %s", i.Trigger, i.Duration.Round(10*time.Microsecond))))
+	fmt.Fprintf(&b, "%s  %s  %s → %s  %s\n", faint.Render(localTime(i.At)), verdict.Render(fmt.Sprintf("%-7s", word)), plainText(i.Event),
+		plainText(i.Handler), faint.Render(fmt.Sprintf("%s, %s", i.Trigger, i.Duration.Round(10*time.Microsecond))))
 	for _, l := range i.Lines {
 		text := strings.ReplaceAll(plainText(l.Text), "\n", "\n         ")
 		fmt.Fprintf(&b, "  %s %s\n", faint.Render(fmt.Sprintf("%-5s", l.Level)), text)
@@ -111,9 +111,9 @@ func printInvocation(w io.Writer, i *carillon.Invocation) error {
 		if f.File != "" {
 			place = fmt.Sprintf(" (%s:%d:%d)", f.File, f.Line, f.Column)
 		}
-		fmt.Fprintf(&b, "  %s\n", bad.Render(plainText(f.Message)+place))
+		fmt.Fprintf(&b, "  %s\n", bad.Render(plainText(f.Message+place)))
 		for _, fault := range f.Faults {
-			fmt.Fprintf(&b, "    %s\n", strings.TrimSpace(fault.Member+" "+fault.Reason))
+			fmt.Fprintf(&b, "    %s\n", plainText(strings.TrimSpace(fault.Member+" "+fault.Reason)))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

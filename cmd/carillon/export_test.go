@@ -14,3 +14,6 @@ var Main = main
 func NewParser(ctx context.Context, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return newParser(ctx, new(cli), stdout, stderr, func(int) {})
 }
+
+// PrintInvocation shows what a handler did.
+var PrintInvocation = printInvocation

@@ -19,7 +19,14 @@ type table struct {
 	rows   [][]string
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// add adds a row. What is in it was often written by strangers.
+func (t *table) add(cells ...string) {
+	plain := make([]string, len(cells))
+	for i, text := range cells {
+		plain[i] = plainText(text)
+	}
+	t.rows = append(t.rows, plain)
+}
 
 func (t *table) print(w io.Writer) error {
 	if isTerminal(w) {
