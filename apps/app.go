@@ -26,7 +26,7 @@ type App struct {
 	// TestIParams are the values of config/iparam_test_data.json; nil if there is none. They are for trying handlers.
 	TestIParams map[string]any
 
-	files    map[string][]byte // what the house reads: manifest.json, config/ and server/
+	files    map[string][]byte // what the house reads, by path
 	names    []string          // all files, in order
 	findings findings          // what is wrong with the files one by one
 
@@ -122,10 +122,22 @@ func (a *App) Request(name string) (*Request, bool) {
 	return nil, false
 }
 
-// File gives a file below server/ or config/, or manifest.json; false if there is none. The content must not be changed.
+// File gives a file that the house reads: a script or JSON file below server/, or the JSON of the manifest, parameters and requests.
+// False if there is none. The content must not be changed.
 func (a *App) File(name string) ([]byte, bool) {
 	content, ok := a.files[name]
 	return content, ok
+}
+
+// Size gives how many bytes the app keeps in memory, about: the files that the house reads, and the names of all.
+func (a *App) Size() (n int) {
+	for _, content := range a.files {
+		n += len(content)
+	}
+	for _, name := range a.names {
+		n += len(name)
+	}
+	return n
 }
 
 // Files lists the paths of all files of the app, in order, those of its front end included.

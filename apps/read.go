@@ -32,7 +32,6 @@ const (
 	serverFile      = "server/server.js"
 	serverFolder    = "server/"
 	testData        = "server/test_data/"
-	configFolder    = "config/"
 	iparamsFile     = "config/iparams.json"
 	iparamsPage     = "config/iparams.html"
 	iparamsScript   = "config/assets/iparams.js"
@@ -108,9 +107,13 @@ func belongs(name string) bool {
 	return true
 }
 
-// reads reports whether the house looks into a file.
+// reads reports whether the house looks into a file. Of others it is enough to know that they are there.
 func reads(name string) bool {
-	return name == manifestFile || strings.HasPrefix(name, serverFolder) || strings.HasPrefix(name, configFolder)
+	switch name {
+	case manifestFile, iparamsFile, iparamsTestData, requestsFile:
+		return true
+	}
+	return strings.HasPrefix(name, serverFolder) && (strings.HasSuffix(name, ".js") || strings.HasSuffix(name, ".json"))
 }
 
 // loader takes files in, within bounds.

@@ -126,6 +126,24 @@ func TestWhatDoesNotBelongToAnAppIsNotLookedAt(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotReadIsNotKept(t *testing.T) {
+	files := small()
+	app, _ := apps.Read(files)
+	bare := app.Size()
+	names := 0
+	for _, name := range []string{"config/x.bin", "config/assets/logo.svg", "app/index.html", "server/data.bin", "server/test_data/notes.txt"} {
+		files[name] = &fstest.MapFile{Data: make([]byte, 1<<20)}
+		names += len(name)
+	}
+	app, _ = apps.Read(files)
+	if grown := app.Size() - bare; grown != names {
+		t.Errorf("the app has grown by %d bytes, want the %d of the names", grown, names)
+	}
+	if _, kept := app.File("server/server.js"); !kept {
+		t.Error("server/server.js is not kept")
+	}
+}
+
 func TestHostileZips(t *testing.T) {
 	for _, c := range []struct {
 		name   string
