@@ -247,7 +247,7 @@ func (r *Request) Expand(s Scope) (*Call, error) {
 	if !isHost(host) {
 		return nil, r.invalid("host", "is not the name of a host")
 	}
-	path, err := r.Path.expand(s, func(_, value string) string { return urlText(value) })
+	path, err := r.Path.expand(s, func(_, value string) string { return URLText(value) })
 	if err != nil {
 		return nil, err
 	}
@@ -257,11 +257,11 @@ func (r *Request) Expand(s Scope) (*Call, error) {
 			return nil, r.invalid("path", "leads up, or is not encoded well")
 		}
 	}
-	u, err := url.Parse(r.Protocol + "://" + host + urlText(before))
+	u, err := url.Parse(r.Protocol + "://" + host + URLText(before))
 	if err != nil || !strings.HasPrefix(before, "/") {
 		return nil, r.invalid("path", "does not make a URL")
 	}
-	u.RawQuery = urlText(query)
+	u.RawQuery = URLText(query)
 	for _, q := range r.Query {
 		value, err := q.Value.Expand(s)
 		if err != nil {
@@ -311,8 +311,8 @@ func isHost(text string) bool {
 	return hostname.MatchString(name)
 }
 
-// urlText percent-encodes what no URL may have, fragments included. Escapes that are there already stay.
-func urlText(text string) string {
+// URLText percent-encodes what no URL may have, fragments included. Escapes that are there already stay.
+func URLText(text string) string {
 	const hex = "0123456789ABCDEF"
 	isHex := func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
 	var b strings.Builder

@@ -170,19 +170,8 @@ func (t Template) expand(s Scope, escape func(before, value string) string) (str
 			b.WriteString(p.literal)
 			continue
 		}
-		var joined strings.Builder
-		for _, one := range p.terms {
-			text, fault := s.lookUp(one)
-			if fault != nil {
-				invalid.Faults = append(invalid.Faults, *fault)
-				continue
-			}
-			joined.WriteString(text)
-		}
-		value := joined.String()
-		if p.encoded {
-			value = base64.StdEncoding.EncodeToString([]byte(value))
-		}
+		value, faults := s.fill(p)
+		invalid.Faults = append(invalid.Faults, faults...)
 		if b.Len()+len(value) > maxExpanded {
 			return "", carillon.Invalid("", fmt.Sprintf("the request template is longer than %d KB when filled in", maxExpanded>>10))
 		}
@@ -192,6 +181,38 @@ func (t Template) expand(s Scope, escape func(before, value string) string) (str
 		return "", invalid
 	}
 	return b.String(), nil
+}
+
+// fill gives what a place is filled in with.
+func (s Scope) fill(p part) (value string, faults []carillon.Fault) {
+	var joined strings.Builder
+	for _, one := range p.terms {
+		text, fault := s.lookUp(one)
+		if fault != nil {
+			faults = append(faults, *fault)
+			continue
+		}
+		joined.WriteString(text)
+	}
+	if p.encoded {
+		return base64.StdEncoding.EncodeToString([]byte(joined.String())), faults
+	}
+	return joined.String(), faults
+}
+
+// Filled lists what the places that name one of these parameters are filled in with.
+func (t Template) Filled(s Scope, iparams []string) []string {
+	var list []string
+	for _, p := range t.parts {
+		names := slices.ContainsFunc(p.terms, func(one term) bool {
+			first, _, _ := strings.Cut(one.name, ".")
+			return one.scope == "iparam" && (slices.Contains(iparams, one.name) || slices.Contains(iparams, first))
+		})
+		if value, faults := s.fill(p); names && faults == nil {
+			list = append(list, value)
+		}
+	}
+	return list
 }
 
 // lookUp gives what a term stands for.

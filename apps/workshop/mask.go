@@ -3,10 +3,14 @@ package workshop
 import (
 	"cmp"
 	"encoding/base64"
+	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"carillon/apps"
 )
 
 // mask takes values of secure parameters out of texts, as they are and as they are commonly written: escaped in JSON and in
@@ -54,11 +58,18 @@ func (m mask) secret(text string) mask {
 	}
 	escaped := string(appendText(nil, text))
 	html := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(escaped)
-	forms := slices.Clone(m.forms)
-	for _, form := range []string{
-		text, escaped[1 : len(escaped)-1], html[1 : len(html)-1], url.QueryEscape(text), url.PathEscape(text),
+	written := []string{
+		text, escaped[1 : len(escaped)-1], html[1 : len(html)-1],
 		base64.StdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)),
+	}
+	for _, form := range []string{
+		url.QueryEscape(text), url.PathEscape(text), apps.URLText(text),
+		percentEncoded(text, componentMarks), percentEncoded(text, uriMarks),
 	} {
+		written = append(written, form, lowerHex(form))
+	}
+	forms := slices.Clone(m.forms)
+	for _, form := range written {
 		if !slices.Contains(forms, form) {
 			forms = append(forms, form)
 		}
@@ -66,6 +77,32 @@ func (m mask) secret(text string) mask {
 	slices.SortStableFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return mask{forms}
 }
+
+// What JavaScript's encodeURIComponent and encodeURI leave as it is, besides letters and digits (ECMA-262 §19.2.6).
+const (
+	componentMarks = "-_.!~*'()"
+	uriMarks       = componentMarks + ";/?:@&=+$,#"
+)
+
+// percentEncoded writes a text as those functions do.
+func percentEncoded(text, marks string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte(marks, c) >= 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+var percentEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// lowerHex writes the escapes of a text in lower case.
+func lowerHex(text string) string { return percentEscape.ReplaceAllStringFunc(text, strings.ToLower) }
 
 // text gives a text without the secrets.
 func (m mask) text(s string) string {

@@ -55,14 +55,15 @@ func (h *host) request(ctx context.Context, name, options jsontext.Value) (jsont
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.Expand(apps.Scope{IParams: h.in.values, Context: a.Context})
+	scope := apps.Scope{IParams: h.in.values, Context: a.Context}
+	out, err := r.Expand(scope)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%s", h.secrets().text(err.Error()))
 	}
 	if _, err := h.workshop.config.Gate.CheckHost(out.URL.Hostname(), "host"); err != nil {
 		return nil, refuse(http.StatusBadRequest, "%s", h.secrets().text(reasonOf(err)))
 	}
-	h.hideCredentials(out.Header)
+	h.hideCredentials(r, scope, out.Header)
 	return h.answer(h.attempts(ctx, r, out, body))
 }
 
@@ -92,16 +93,26 @@ func bodyOf(v jsontext.Value) (string, error) {
 	return body, nil
 }
 
-// hideCredentials has what stands after "Basic" taken out of what the handler tells, since no secret can be seen in it.
-func (h *host) hideCredentials(header http.Header) {
-	_, credentials, ok := strings.Cut(header.Get("Authorization"), " ")
-	if !ok {
-		return
-	}
+// hideCredentials has what secrets became in headers taken out of what the handler tells, and what stands after "Basic": no secret
+// can be seen in it.
+func (h *host) hideCredentials(r *apps.Request, scope apps.Scope, header http.Header) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.mask.forms) > 0 {
+	if len(h.mask.forms) == 0 {
+		return
+	}
+	if _, credentials, ok := strings.Cut(header.Get("Authorization"), " "); ok {
 		h.mask = h.mask.and(credentials)
+	}
+	secure := h.in.parsed.SecureNames(h.in.values)
+	for _, f := range r.Headers {
+		filled := f.Value.Filled(scope, secure)
+		for _, value := range filled {
+			h.mask = h.mask.and(value)
+		}
+		if len(filled) > 0 {
+			h.mask = h.mask.and(header.Get(f.Name))
+		}
 	}
 }
 

@@ -2,8 +2,11 @@ package workshop_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
+
+	"carillon/apps/workshop"
 )
 
 func TestSecretsAreNotTakenForPlaces(t *testing.T) {
@@ -28,5 +31,30 @@ func TestSecretsAreNotTakenForPlaces(t *testing.T) {
 				t.Errorf("%s tells %s: %s", payload, secret, text)
 			}
 		}
+	}
+}
+
+func TestWhatSecretsBecomeInHeadersIsNotTold(t *testing.T) {
+	far := newFarEnd(t)
+	h := newHouse(t, func(c *workshop.Config) { c.TLS = far.tls() })
+	a := h.install(archive(`
+-- manifest.json --
+`+manifestOf("platform", map[string]string{"onExternalEvent": "run"}, "ask")+`
+-- config/iparams.json --
+{ "host": { "display_name": "Host", "type": "text" }, "token": { "display_name": "Token", "type": "text", "secure": true } }
+-- config/requests.json --
+{ "ask": { "schema": { "method": "GET", "host": "<%= iparam.host %>", "path": "/", "headers": {
+  "X-Sign": "v1=<%= encode('user:' + iparam.token) %>", "X-Plain": "plain"
+} } } }
+-- server/server.js --
+exports = { async run() { console.log((await $request.invokeTemplate("ask", {})).response); } };
+`), `{"host":"`+far.host+`","token":"t0ken-of-the-app"}`)
+	far.answers(func(w http.ResponseWriter, r *http.Request) {
+		sign := r.Header.Get("X-Sign")
+		_, _ = w.Write([]byte(sign + " " + strings.TrimPrefix(sign, "v1=") + " " + r.Header.Get("X-Plain")))
+	})
+	i := h.simulate(a, "onExternalEvent", `{}`)
+	if len(i.Lines) != 1 || i.Lines[0].Text != "*** *** plain" {
+		t.Errorf("it told %+v, %+v", i.Lines, i.Failure)
 	}
 }

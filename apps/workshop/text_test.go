@@ -91,6 +91,8 @@ func TestSecretsAreTakenOutHoweverTheyAreWritten(t *testing.T) {
 		{"ab", "ab is no secret", "ab is no secret"},
 		{`a"b<c>`, `"a\"b<c>" a\"b\u003cc\u003e a%22b%3Cc%3E`, `"***" *** ***`},
 		{"user me", "user+me user%20me dXNlciBtZQ==", "*** *** ***"},
+		{"a !'()*/%é", "a%20!'()*%2F%25%C3%A9 a%20!'()*%2f%25%c3%a9 a%20!'()*/%25%C3%A9 a%20!'()*/%25%c3%a9", "*** *** *** ***"},
+		{"a<b>", "a%3Cb%3E a%3cb%3e", "*** ***"},
 		{12345.0, "the number 12345", "the number ***"},
 		{[]any{"one-of", "two-of"}, "one-of two-of", "*** ***"},
 		{map[string]any{"deep": []any{"inside"}}, "inside", "***"},
