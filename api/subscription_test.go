@@ -105,7 +105,7 @@ func TestAPasswordInAURLIsMasked(t *testing.T) {
 			`"type":"amqp","exchange":"crm"`, "amqp://user:p4ssw0rd@127.0.0.1:1/crm", "p4ssw0rd", "amqp://user:********@127.0.0.1:1/crm",
 		},
 		"a password with colons and at signs": {
-			`"type":"amqp","exchange":"crm"`, "amqp://user:p4:ss%40w0@rd@127.0.0.1:1", "p4", "amqp://user:********@127.0.0.1:1",
+			`"type":"amqp","exchange":"crm"`, "amqp://user:p4:ss%40w0@rd@127.0.0.1:1", "p4:ss", "amqp://user:********@127.0.0.1:1",
 		},
 		"a token": {`"type":"nats","subject":"crm"`, "nats://t0ken@127.0.0.1:1", "t0ken", "nats://********@127.0.0.1:1"},
 		"nothing": {`"type":"nats","subject":"crm"`, "nats://127.0.0.1:1", "\x00", "nats://127.0.0.1:1"},
