@@ -45,7 +45,7 @@ func (w *Workshop) Install(ctx context.Context, org string, i Installation) (*ca
 	a.PlatformVersion, a.Package, a.ExternalToken = in.parsed.PlatformVersion, i.Package, rand.Text()
 	a.InstalledAt, a.UpdatedAt = now, now
 	a.State, a.Error = carillon.AppDisabled, unfinished
-	if err := w.put(ctx, a); err != nil {
+	if err := w.add(ctx, a); err != nil {
 		return nil, err
 	}
 	a.Package = nil
@@ -62,6 +62,26 @@ func (w *Workshop) Install(ctx context.Context, org string, i Installation) (*ca
 		w.pool.Prewarm(ctx, in.key(), in.program)
 	}
 	return w.show(ctx, in.app)
+}
+
+// add puts a new installation into the archive, if the org may have one more.
+func (w *Workshop) add(ctx context.Context, a *carillon.App) error {
+	done, err := w.alone(ctx, "org "+a.Org)
+	if err != nil {
+		return err
+	}
+	defer done()
+	installed, err := w.config.Store.Apps(ctx, a.Org)
+	if err != nil {
+		return err
+	}
+	if len(installed) >= w.config.PerOrg {
+		return &carillon.Error{
+			Code: carillon.CodeConflict, Message: fmt.Sprintf("the org has %d apps installed, and can have no more", len(installed)),
+			Hint: "uninstall those that are not used, or upgrade one",
+		}
+	}
+	return w.put(ctx, a)
 }
 
 // settle does what makes an installation whole: the app agrees, and is fed.

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"carillon"
@@ -14,6 +16,37 @@ import (
 	"carillon/apps/workshop"
 	"carillon/store"
 )
+
+func TestAnOrgHasSoManyAppsAndNoMore(t *testing.T) {
+	h := newHouse(t, func(c *workshop.Config) { c.PerOrg = 2 })
+	files := appOf("platform", map[string]string{"account:created": "take"}, `exports = { take() {} };`)
+	another := func(org string) error {
+		_, err := h.shop.Install(t.Context(), org, workshop.Installation{Package: pack(t, files)})
+		return err
+	}
+	first := h.install(files, "")
+	var at sync.WaitGroup
+	var refused atomic.Int32
+	for range 3 { // of which one has room
+		at.Go(func() {
+			if err := another(org); carillon.ErrorCode(err) == carillon.CodeConflict {
+				refused.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	at.Wait()
+	if n := refused.Load(); n != 2 {
+		t.Errorf("%d were refused, want 2", n)
+	}
+	if err := another("globex"); err != nil {
+		t.Errorf("another org: %v", err)
+	}
+	if _, err := h.shop.Upgrade(t.Context(), org, first.ID, workshop.Installation{Package: pack(t, files)}); err != nil {
+		t.Errorf("an upgrade: %v", err)
+	}
+}
 
 const omni = `
 -- manifest.json --

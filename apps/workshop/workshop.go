@@ -38,6 +38,8 @@ type Config struct {
 	Script script.Config
 	// Limits bound what an installation may ask for in a minute.
 	Limits Limits
+	// PerOrg is how many apps one org can have installed; default 100.
+	PerOrg int
 	// Grace is how long scheduled handlers in hand may go on when Run's context has ended; default 20 s.
 	Grace time.Duration
 	// Look is how often schedules that are due are looked for; default 1 s.
@@ -86,7 +88,7 @@ type Workshop struct {
 	mu     sync.Mutex
 	shop   map[string]*installation // by id; those that were used since the start
 	meters map[string]*meters       // by id
-	acts   map[string]chan struct{} // by id: who holds the one token may change or load the installation
+	acts   map[string]chan struct{} // by id: who holds the one token may change or load the installation; by org: may add one
 }
 
 var _ Desk = (*Workshop)(nil)
@@ -120,6 +122,9 @@ func defaults(c *Config) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.PerOrg <= 0 {
+		c.PerOrg = 100
 	}
 	if c.Grace <= 0 {
 		c.Grace = 20 * time.Second
