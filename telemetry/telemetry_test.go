@@ -202,7 +202,7 @@ func TestSpansReachTheCollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	watched := tracing.Watch(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
-	for _, path := range []string{"/v1/accounts", "/healthz"} {
+	for _, path := range []string{"/v1/accounts", "/healthz", "/app-hooks/app_1/t0ken"} {
 		watched.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
 	}
 	tracing.Attempt(&carillon.Attempt{
@@ -213,13 +213,16 @@ func TestSpansReachTheCollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := <-bodies // Protocol Buffers, in which texts stand as they are
-	for _, want := range []string{"/v1/traces ", "/v1/accounts", "deliver account:updated", "evt_1", "sub_1", "connection refused", "carillon"} {
+	for _, want := range []string{"/v1/traces ", "/v1/accounts", "/app-hooks/app_1", "deliver account:updated", "evt_1", "sub_1", "connection refused", "carillon"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the collector got no %q", want)
 		}
 	}
 	if strings.Contains(got, "/healthz") {
 		t.Error("a health check made a span")
+	}
+	if strings.Contains(got, "t0ken") {
+		t.Error("the collector got the token of a target URL")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -50,12 +51,26 @@ func (t *Tracing) Watch(next http.Handler) http.Handler {
 	if t == nil {
 		return next
 	}
-	return otelhttp.NewHandler(next, "http",
+	return otelhttp.NewHandler(hidingTokens(next), "http",
 		otelhttp.WithTracerProvider(t.provider),
 		otelhttp.WithPropagators(propagation.TraceContext{}),
 		otelhttp.WithFilter(func(r *http.Request) bool {
 			return r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && r.URL.Path != "/metrics"
 		}))
+}
+
+// hooksPath begins the paths of external events of apps, the rest of which is the app's id and a secret.
+const hooksPath = "/app-hooks/"
+
+// hidingTokens keeps the secrets in paths out of spans.
+func hidingTokens(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, hooksPath); ok {
+			app, _, _ := strings.Cut(rest, "/")
+			trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("url.path", hooksPath+app))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Attempt makes a span of one try to deliver, after it is over.

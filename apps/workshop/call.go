@@ -31,6 +31,9 @@ func (w *Workshop) call(ctx context.Context, in *installation, c call) (*carillo
 		Trigger: c.trigger, Product: c.product, Event: c.event, Handler: c.handler, EventID: c.eventID,
 	}
 	host := &host{workshop: w, in: in, call: c, mask: in.mask}
+	if !in.trial { // who tries an app posts to its URL himself, and has only the console to learn it from
+		host.mask = host.mask.and(in.app.ExternalToken)
+	}
 	result, err := w.perform(ctx, in, c, host)
 	if err != nil {
 		return nil, err

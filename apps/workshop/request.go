@@ -98,9 +98,6 @@ func bodyOf(v jsontext.Value) (string, error) {
 func (h *host) hideCredentials(r *apps.Request, scope apps.Scope, header http.Header) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.mask.forms) == 0 {
-		return
-	}
 	if _, credentials, ok := strings.Cut(header.Get("Authorization"), " "); ok {
 		h.mask = h.mask.and(credentials)
 	}

@@ -58,3 +58,11 @@ exports = { async run() { console.log((await $request.invokeTemplate("ask", {}))
 		t.Errorf("it told %+v, %+v", i.Lines, i.Failure)
 	}
 }
+
+func TestTheTokenOfTargetURLsIsNotTold(t *testing.T) {
+	h := newHouse(t, nil)
+	a := h.install(appOf("platform", map[string]string{"onAppInstall": "setUp"}, `exports = {
+  async setUp() { console.log(await generateTargetUrl()); renderData(); }
+};`), "")
+	h.awaitSaid(a, "https://carillon.example.com/app-hooks/"+a.ID+"/***")
+}
