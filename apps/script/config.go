@@ -11,9 +11,10 @@ type Config struct {
 	// object. Each takes JSON values and gives a promise.
 	Functions []string
 
-	Engines int           // engines alive at one time, in all; default 16
-	PerKey  int           // of these for one installation; default 4
-	Idle    time.Duration // how long an engine stays warm without work; default 1 minute
+	Engines  int           // engines alive at one time, in all; default 16
+	PerOwner int           // of these for the installations of one owner; default half of them
+	PerKey   int           // of these for one installation; default 4
+	Idle     time.Duration // how long an engine stays warm without work; default 1 minute
 
 	Time    time.Duration // an invocation, the Host's answers included; default 20 s
 	Loading time.Duration // what an app's files do outside of handlers; default 5 s
@@ -33,6 +34,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	positive(&c.Engines, 16)
+	positive(&c.PerOwner, (c.Engines+1)/2)
 	positive(&c.PerKey, 4)
 	positive(&c.Idle, time.Minute)
 	positive(&c.Time, 20*time.Second)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"carillon"
@@ -13,6 +14,8 @@ import (
 )
 
 // Pool keeps engines warm and bounds how many there are. It is safe for concurrent use.
+//
+// An installation has a key. What stands before the key's first slash is its owner: no owner can have all engines at work.
 //
 // Each engine belongs to a worker, a goroutine that serves one Program of one installation: it loads the app, waits, performs
 // one invocation at a time, and puts the engine back to where it was. A worker that nobody needs any more ends, and so does
@@ -103,7 +106,7 @@ func (p *Pool) Invoke(ctx context.Context, key string, program *Program, handler
 func (p *Pool) Prewarm(ctx context.Context, key string, program *Program) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed && p.count(key) == 0 && len(p.workers) < p.config.Engines {
+	if !p.closed && p.count(key) == 0 && p.countOf(ownerOf(key)) < p.config.PerOwner && len(p.workers) < p.config.Engines {
 		w := p.hire(ctx, key, program)
 		w.taken = false
 		p.idle = append(p.idle, w)
@@ -177,7 +180,7 @@ func (p *Pool) serve() {
 }
 
 // find gives a worker to one who waits, if there can be one now: a warm one, or else a new one, if need be in the place of the
-// warm one that has been idle longest. The caller holds mu.
+// warm one that has been idle longest, of those of the installation or the owner that has its share. The caller holds mu.
 func (p *Pool) find(one *waiter) *worker {
 	for i, w := range slices.Backward(p.idle) {
 		if w.key == one.key && w.program == one.program {
@@ -186,9 +189,18 @@ func (p *Pool) find(one *waiter) *worker {
 			return w
 		}
 	}
-	ownFull, full := p.count(one.key) >= p.config.PerKey, len(p.workers) >= p.config.Engines
-	if ownFull || full {
-		i := slices.IndexFunc(p.idle, func(w *worker) bool { return !ownFull || w.key == one.key })
+	owner := ownerOf(one.key)
+	var gives func(w *worker) bool
+	switch {
+	case p.count(one.key) >= p.config.PerKey:
+		gives = func(w *worker) bool { return w.key == one.key }
+	case p.countOf(owner) >= p.config.PerOwner:
+		gives = func(w *worker) bool { return ownerOf(w.key) == owner }
+	case len(p.workers) >= p.config.Engines:
+		gives = func(*worker) bool { return true }
+	}
+	if gives != nil {
+		i := slices.IndexFunc(p.idle, gives)
 		if i < 0 {
 			return nil
 		}
@@ -206,6 +218,22 @@ func (p *Pool) count(key string) (n int) {
 		}
 	}
 	return n
+}
+
+// countOf gives how many engines the installations of an owner have. The caller holds mu.
+func (p *Pool) countOf(owner string) (n int) {
+	for w := range p.workers {
+		if ownerOf(w.key) == owner {
+			n++
+		}
+	}
+	return n
+}
+
+// ownerOf gives whose installation a key is of.
+func ownerOf(key string) string {
+	owner, _, _ := strings.Cut(key, "/")
+	return owner
 }
 
 // hire starts a worker, which then expects a task. The caller holds mu.

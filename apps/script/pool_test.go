@@ -84,6 +84,27 @@ func TestEnginesAreBounded(t *testing.T) {
 	}
 }
 
+func TestAnOwnerCannotHaveAllEngines(t *testing.T) {
+	a, g := waitingApp(t, script.Config{Engines: 4, PerKey: 2}), newGate()
+	hogs := []*sync.WaitGroup{a.begin(t, g, "hog/1", 3), a.begin(t, g, "hog/2", 3), a.begin(t, g, "hog/3", 3)}
+	eventually(t, "half of the engines for one owner", func() bool {
+		return len(g.asked) == 2 && a.pool.Stats() == script.Stats{Live: 2, Waiting: 7}
+	})
+	a.pool.Prewarm(t.Context(), "hog/4", a.program)
+	if s := a.pool.Stats(); s.Live != 2 {
+		t.Errorf("a third is warmed for the owner: %+v", s)
+	}
+	invokeWell(t, a.pool, "other/1", a.program, "quick", jsontext.Value(`{}`)) // those who came before still wait
+	close(g.open)
+	for _, hog := range hogs {
+		hog.Wait()
+	}
+	invokeWell(t, a.pool, "hog/4", a.program, "quick", jsontext.Value(`{}`)) // in the place of a warm one of the same owner
+	if s := a.pool.Stats(); s.Live > 3 {
+		t.Errorf("afterwards: %+v", s)
+	}
+}
+
 func TestEnginesServeOneInstallation(t *testing.T) {
 	a, g := waitingApp(t, script.Config{Engines: 2}), newGate()
 	close(g.open)
