@@ -25,7 +25,7 @@ type Workshop interface {
 	Install(ctx context.Context, org string, i workshop.Installation) (*carillon.App, error)
 	Upgrade(ctx context.Context, org, id string, i workshop.Installation) (*carillon.App, error)
 	SetIParams(ctx context.Context, org, id string, iparams json.RawMessage) (*carillon.App, error)
-	Uninstall(ctx context.Context, org, id string) error
+	Uninstall(ctx context.Context, org, id string, force bool) error
 	App(ctx context.Context, org, id string) (*carillon.App, error)
 	Apps(ctx context.Context, org string) ([]*carillon.App, error)
 	Simulate(ctx context.Context, org, id string, s workshop.Simulation) (*carillon.Invocation, error)
@@ -268,7 +268,11 @@ func (s *server) deleteApp(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.workshop.Uninstall(r.Context(), r.org(), id); err != nil {
+	force, err := r.flag("force")
+	if err != nil {
+		return err
+	}
+	if err := s.workshop.Uninstall(r.Context(), r.org(), id, force); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -114,7 +114,7 @@ func (s *server) routes() []route {
 		{http.MethodPut, "/v1/apps/{id}", admin, s.putApp, false, op("Apps", "putApp", "Upgrade an app, whose afterAppUpdate may refuse (409); or set its parameters").
 			asks(text("name", "what to call it")).takes(zipSchema, typeZip).alsoTakes(of[AppForm](c), typeMultipart).answersWith(200, of[App](c))},
 		{http.MethodDelete, "/v1/apps/{id}", admin, s.deleteApp, false, op("Apps", "deleteApp", "Uninstall an app with all that it keeps; its onAppUninstall may refuse (409)").
-			answersEmpty(204)},
+			asks(flag("force", "do not ask the app")).answersEmpty(204)},
 		{http.MethodGet, "/v1/apps/{id}/logs", admin, s.listAppLogs, true, op("Apps", "listAppLogs", "What its handlers did, newest first; or as it happens (server-sent events)").
 			asks(text("after", "what a page gave as next; with follow, the position after which to begin instead of now"), limitParam,
 				flag("failed", "only those that failed"), flag("follow", "answer with a stream")).

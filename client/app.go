@@ -136,9 +136,14 @@ func (c *Client) App(ctx context.Context, id string) (*App, error) {
 	return a, nil
 }
 
-// UninstallApp removes an app with all that it keeps. Fails with conflict if its onAppUninstall refuses.
-func (c *Client) UninstallApp(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, appPath(id), nil, nil, nil)
+// UninstallApp removes an app with all that it keeps. Fails with conflict if its onAppUninstall refuses, which is not asked if force
+// is set.
+func (c *Client) UninstallApp(ctx context.Context, id string, force bool) error {
+	query := url.Values{}
+	if force {
+		query.Set("force", "true")
+	}
+	return c.call(ctx, http.MethodDelete, appPath(id), query, nil, nil)
 }
 
 // SimulateApp runs a handler now. That the handler failed is no error: see Invocation.Failure.

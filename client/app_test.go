@@ -103,7 +103,7 @@ func TestAppsFromInstallingToRemoving(t *testing.T) {
 			t.Errorf("listed %+v, %v", i, err)
 		}
 	}
-	if err := c.UninstallApp(ctx, app.ID); err != nil {
+	if err := c.UninstallApp(ctx, app.ID, true); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.App(ctx, app.ID); client.AsProblem(err) == nil || client.AsProblem(err).Code != carillon.CodeNotFound {

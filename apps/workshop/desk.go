@@ -21,9 +21,9 @@ type Desk interface {
 	Upgrade(ctx context.Context, org, id string, i Installation) (*carillon.App, error)
 	// SetIParams sets the parameters anew. A secure one whose value is apps.Masked keeps the value it has.
 	SetIParams(ctx context.Context, org, id string, iparams json.RawMessage) (*carillon.App, error)
-	// Uninstall has onAppUninstall run, which may refuse (CodeConflict), and removes the app with its subscriptions, values,
-	// schedules and invocations.
-	Uninstall(ctx context.Context, org, id string) error
+	// Uninstall has onAppUninstall run, which may refuse (CodeConflict) unless force is set: then it is not asked. It removes the app
+	// with its subscriptions, values, schedules and invocations, also if onAppUninstall fails.
+	Uninstall(ctx context.Context, org, id string, force bool) error
 
 	App(ctx context.Context, org, id string) (*carillon.App, error)
 	// Apps lists the installations of an org by id.

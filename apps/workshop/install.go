@@ -250,13 +250,13 @@ func (w *Workshop) SetIParams(ctx context.Context, org, id string, iparams json.
 }
 
 // Uninstall implements Desk.
-func (w *Workshop) Uninstall(ctx context.Context, org, id string) error {
+func (w *Workshop) Uninstall(ctx context.Context, org, id string, force bool) error {
 	in, done, err := w.take(ctx, org, id)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if w.config.Feeder != nil && in.program != nil && in.app.State == carillon.AppInstalled {
+	if !force && w.config.Feeder != nil && in.program != nil && in.app.State == carillon.AppInstalled {
 		if err := w.ask(ctx, in, apps.OnAppUninstall); err != nil {
 			return err
 		}
@@ -284,7 +284,8 @@ func (w *Workshop) Uninstall(ctx context.Context, org, id string) error {
 // maxRefusal bounds what an app says when it refuses, in characters. It is the vendor's.
 const maxRefusal = 60
 
-// ask has an app's handlers of a set-up event run, one after the other. It fails with conflict if one refuses or fails.
+// ask has an app's handlers of a set-up event run, one after the other. It fails with conflict if one refuses or fails; one that fails
+// does not keep its app from being removed.
 func (w *Workshop) ask(ctx context.Context, in *installation, event string) error {
 	var asked []string
 	for _, p := range in.parsed.Products {
@@ -301,10 +302,18 @@ func (w *Workshop) ask(ctx context.Context, in *installation, event string) erro
 		}
 		w.journal.keepNow(ctx, i)
 		if i.Failed() {
+			if event == apps.OnAppUninstall {
+				w.config.Logger.WarnContext(ctx, "remove an app whose handler fails", "app", in.app.ID, "reason", explain(i))
+				continue
+			}
 			return carillon.Conflict(explain(i))
 		}
 		if message, refused := refusal(i.Rendered); refused {
-			return carillon.Conflict("the app refuses: " + message)
+			conflict := carillon.Conflict("the app refuses: " + message)
+			if event == apps.OnAppUninstall {
+				conflict.Hint = "do what it asks for, or remove it without asking: carillon app uninstall --force, ?force=true"
+			}
+			return conflict
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"carillon"
 	"carillon/apps"
@@ -241,19 +242,19 @@ func TestAnAppIsRemovedWithAllThatIsItsAndMayRefuse(t *testing.T) {
 	if _, err := h.shop.SetIParams(t.Context(), org, a.ID, json.RawMessage(`{"mood":"bad"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.shop.Uninstall(t.Context(), org, a.ID); carillon.ErrorCode(err) != carillon.CodeConflict {
+	if err := h.shop.Uninstall(t.Context(), org, a.ID, false); carillon.ErrorCode(err) != carillon.CodeConflict {
 		t.Fatalf("an app that refuses: %v", err)
 	}
 	if _, err := h.shop.SetIParams(t.Context(), org, a.ID, json.RawMessage(`{"mood":"good"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.shop.Uninstall(t.Context(), "other", a.ID); !carillon.IsNotFound(err) {
+	if err := h.shop.Uninstall(t.Context(), "other", a.ID, false); !carillon.IsNotFound(err) {
 		t.Errorf("another org's app: %v", err)
 	}
-	if err := h.shop.Uninstall(t.Context(), org, a.ID); err != nil {
+	if err := h.shop.Uninstall(t.Context(), org, a.ID, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.shop.Uninstall(t.Context(), org, a.ID); !carillon.IsNotFound(err) {
+	if err := h.shop.Uninstall(t.Context(), org, a.ID, false); !carillon.IsNotFound(err) {
 		t.Errorf("again: %v", err)
 	}
 	left, err := h.store.Subscriptions(t.Context(), org)
@@ -262,6 +263,27 @@ func TestAnAppIsRemovedWithAllThatIsItsAndMayRefuse(t *testing.T) {
 	}
 	if rows, err := h.store.Invocations(t.Context(), store.InvocationQuery{Org: org, App: a.ID, Limit: 9}); err != nil || len(rows) > 0 {
 		t.Errorf("left are %d invocations, %v", len(rows), err)
+	}
+}
+
+func TestAnAppThatCannotSayGoodbyeIsRemoved(t *testing.T) {
+	h := newHouse(t, func(c *workshop.Config) { c.Script.Time = 300 * time.Millisecond })
+	for name, c := range map[string]struct {
+		body  string
+		force bool
+	}{
+		"it throws":             {`throw new Error("no")`, false},
+		"it never ends":         {`for (;;) {}`, false},
+		"it refuses and throws": {`renderData({ message: "no" }); throw new Error("no")`, false},
+		"it is not asked":       {`renderData({ message: "no" })`, true},
+	} {
+		a := h.install(appOf("platform", map[string]string{"onAppUninstall": "leave", "account:created": "leave"}, "exports = { leave() { "+c.body+" } };"), "")
+		if err := h.shop.Uninstall(t.Context(), org, a.ID, c.force); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := h.store.App(t.Context(), org, a.ID); !carillon.IsNotFound(err) {
+			t.Errorf("%s: it is still there, %v", name, err)
+		}
 	}
 }
 
@@ -322,7 +344,7 @@ func TestAPackageThatNoLongerRunsShowsAndItsEventsAreNotLost(t *testing.T) {
 	if b, err := h.shop.App(t.Context(), org, a.ID); err != nil || b.State != carillon.AppInstalled {
 		t.Errorf("shown as %+v, %v", b, err)
 	}
-	if err := h.shop.Uninstall(t.Context(), org, a.ID); err != nil {
+	if err := h.shop.Uninstall(t.Context(), org, a.ID, false); err != nil {
 		t.Error(err)
 	}
 }

@@ -190,7 +190,7 @@ func TestATrialNeedsNothing(t *testing.T) {
 	if len(h.did(a)) != 1 {
 		t.Errorf("%d handlers have run", len(h.did(a)))
 	}
-	if err := h.shop.Uninstall(t.Context(), org, a.ID); err != nil {
+	if err := h.shop.Uninstall(t.Context(), org, a.ID, false); err != nil {
 		t.Error(err)
 	}
 }

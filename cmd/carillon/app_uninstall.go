@@ -8,16 +8,17 @@ import (
 type appUninstallCmd struct {
 	serverFlags `embed:""`
 	ID          string `arg:"" help:"The app's id."`
+	Force       bool   `help:"Do not ask the app, which may refuse."`
 	JSON        bool   `help:"Print JSON."`
 }
 
-// Run removes the app. Its onAppUninstall may refuse.
+// Run removes the app. Its onAppUninstall may refuse, unless it is forced.
 func (c *appUninstallCmd) Run(ctx context.Context, d *desk) error {
 	api, err := c.client()
 	if err != nil {
 		return err
 	}
-	if err := api.UninstallApp(ctx, c.ID); err != nil {
+	if err := api.UninstallApp(ctx, c.ID, c.Force); err != nil {
 		return err
 	}
 	if c.JSON {
