@@ -30,7 +30,8 @@ func (w *Workshop) call(ctx context.Context, in *installation, c call) (*carillo
 		ID: carillon.NewID("inv"), Org: in.app.Org, App: in.app.ID, At: w.now(),
 		Trigger: c.trigger, Product: c.product, Event: c.event, Handler: c.handler, EventID: c.eventID,
 	}
-	host := &host{workshop: w, in: in, call: c, mask: in.mask}
+	host := newHost(w, in, c)
+	defer host.end()
 	if !in.trial { // who tries an app posts to its URL himself, and has only the console to learn it from
 		host.mask = host.mask.and(in.app.ExternalToken)
 	}

@@ -29,8 +29,25 @@ type host struct {
 	in       *installation
 	call     call
 
-	mu   sync.Mutex
-	mask mask
+	flight chan struct{} // a place for each request that is under way
+
+	mu       sync.Mutex
+	mask     mask
+	answered int64 // bytes of answers that the script was given
+	held     int64 // bytes of the house's budget that are taken until the invocation ends
+	ended    bool
+}
+
+func newHost(w *Workshop, in *installation, c call) *host {
+	return &host{workshop: w, in: in, call: c, mask: in.mask, flight: make(chan struct{}, maxFlight)}
+}
+
+// end gives back what the invocation holds of the house's budget.
+func (h *host) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.workshop.answers.Release(h.held)
+	h.held, h.ended = 0, true
 }
 
 // secrets is what must not be told of this invocation.

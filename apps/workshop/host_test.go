@@ -1,11 +1,13 @@
 package workshop_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -314,6 +316,50 @@ func TestRequestsAreSentFromTemplates(t *testing.T) {
 	}
 	if len(far.list()) > 0 {
 		t.Errorf("sent %q", far.list())
+	}
+}
+
+func TestWhatAnswersTakeIsBounded(t *testing.T) {
+	far := newFarEnd(t)
+	var atOnce atomic.Int32
+	var tooMany atomic.Bool
+	large := bytes.Repeat([]byte("x"), 3<<20)
+	far.answers(func(w http.ResponseWriter, r *http.Request) {
+		if atOnce.Add(1) > 5 {
+			tooMany.Store(true)
+		}
+		defer atOnce.Add(-1)
+		_, _ = w.Write(large)
+	})
+	h := newHouse(t, func(c *workshop.Config) { c.TLS, c.Limits.Requests = far.tls(), -1 })
+	files := archive(`
+-- config/iparams.json --
+{ "host": { "display_name": "Host", "type": "text" } }
+-- config/requests.json --
+{ "get": { "schema": { "method": "GET", "host": "<%= iparam.host %>", "path": "/" } } }
+-- server/server.js --
+exports = {
+  async run(args) {
+    const all = [];
+    for (let n = 0; n < args.n; n++) { all.push($request.invokeTemplate("get").then((a) => a.response.length, (e) => e.status + " " + e.message)); }
+    console.log(JSON.stringify((await Promise.all(all)).sort()));
+  }
+};
+`)
+	files["manifest.json"] = manifestOf("platform", map[string]string{"onExternalEvent": "run"}, "get")
+	a := h.install(files, `{"host":"`+far.host+`"}`)
+	const size, refused = `3145728`, `"413 the answers to the requests of one invocation have more than 16 MB"`
+	five := strings.Join([]string{size, size, size, size, size}, ",")
+	if got := h.simulate(a, "onExternalEvent", `{"n":7}`).Lines[0].Text; got != "["+five+","+refused+","+refused+"]" {
+		t.Errorf("of seven large answers came %s", got)
+	}
+	if tooMany.Load() {
+		t.Error("more than 5 requests were under way at once")
+	}
+	for range 9 { // in all more than the house has for answers at one time
+		if got := h.simulate(a, "onExternalEvent", `{"n":5}`).Lines[0].Text; got != "["+five+"]" {
+			t.Fatalf("later came %s", got)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -23,6 +24,15 @@ const (
 	requestTimeout = 15 * time.Second
 )
 
+// Bounds of what answers take, which are ours.
+const (
+	maxFlight       = 5         // requests of one invocation under way; others wait
+	maxAnswers      = 16 << 20  // bytes of the answers that one invocation is given, as JSON
+	maxAnswersHouse = 128 << 20 // bytes that answers take in all
+	freeAnswer      = 64 << 10  // bytes of an answer that are read whatever others take
+	perByte         = 4         // bytes that one of an answer may take while it is read and written as JSON
+)
+
 // asked is the second argument of invokeTemplate. Its cache and ttl mean nothing here: every request is sent.
 type asked struct {
 	Context map[string]any `json:"context"`
@@ -35,6 +45,8 @@ type reply struct {
 	header  http.Header
 	body    string
 	failure string // why nothing came back
+	busy    bool   // the house had no room for it
+	held    int64  // bytes of the house's budget that it takes
 }
 
 // request answers $request.invokeTemplate: it fills in a template of the app, sends it, and tries again as the template says.
@@ -64,6 +76,12 @@ func (h *host) request(ctx context.Context, name, options jsontext.Value) (jsont
 		return nil, refuse(http.StatusBadRequest, "%s", h.secrets().text(reasonOf(err)))
 	}
 	h.hideCredentials(r, scope, out.Header)
+	select {
+	case h.flight <- struct{}{}:
+		defer func() { <-h.flight }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	return h.answer(h.attempts(ctx, r, out, body))
 }
 
@@ -121,6 +139,8 @@ func (h *host) attempts(ctx context.Context, r *apps.Request, out *apps.Call, bo
 		if !passing || n >= r.MaxAttempts || ctx.Err() != nil {
 			return got, n
 		}
+		h.workshop.answers.Release(got.held)
+		got.held = 0
 		select {
 		case <-ctx.Done():
 			return got, n
@@ -149,14 +169,67 @@ func (h *host) send(ctx context.Context, out *apps.Call, body string) reply {
 		return reply{failure: unreachable(ctx, err)}
 	}
 	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
+	got := h.read(ctx, response)
+	if got.failure != "" {
+		h.workshop.answers.Release(got.held)
+		got.held = 0
+	}
+	return got
+}
+
+// read reads an answer. A large one first takes its share of the house's budget.
+func (h *host) read(ctx context.Context, response *http.Response) reply {
+	got := reply{header: response.Header}
+	content, err := io.ReadAll(io.LimitReader(response.Body, freeAnswer))
+	if err == nil && len(content) == freeAnswer {
+		size := int64(maxResponse)
+		if response.ContentLength >= 0 {
+			size = min(size, response.ContentLength)
+		}
+		if h.workshop.answers.Acquire(ctx, perByte*size) != nil {
+			got.failure, got.busy = "the answers that apps wait for take too much memory", true
+			return got
+		}
+		got.held = perByte * size
+		var rest []byte
+		rest, err = io.ReadAll(io.LimitReader(response.Body, maxResponse+1-freeAnswer))
+		content = append(content, rest...)
+	}
 	switch {
 	case err != nil:
-		return reply{failure: unreachable(ctx, err)}
+		got.failure = unreachable(ctx, err)
 	case len(content) > maxResponse:
-		return reply{status: http.StatusRequestEntityTooLarge, header: response.Header, body: "the response has more than 6 MB"}
+		got.status, got.body = http.StatusRequestEntityTooLarge, "the response has more than 6 MB"
+	default:
+		got.status, got.body = response.StatusCode, strings.ToValidUTF8(string(content), "\uFFFD")
 	}
-	return reply{status: response.StatusCode, header: response.Header, body: strings.ToValidUTF8(string(content), "\uFFFD")}
+	return got
+}
+
+// take counts an answer that the script is to be given, and reports whether the invocation may have it. What it holds of the house's
+// budget beyond its size is given back now, the rest when the invocation ends.
+func (h *host) take(got reply) bool {
+	size := int64(len(got.body))
+	for i := range len(got.body) {
+		switch c := got.body[i]; {
+		case c == '"', c == '\\':
+			size++
+		case c < ' ':
+			size += 5
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	keeps := min(size, got.held)
+	fits := !h.ended && h.answered+size <= maxAnswers
+	if fits {
+		h.answered += size
+		h.held += keeps
+	} else {
+		keeps = 0
+	}
+	h.workshop.answers.Release(got.held - keeps)
+	return fits
 }
 
 // unreachable says why no answer came, without the URL, which may hold a secret.
@@ -173,9 +246,16 @@ func unreachable(ctx context.Context, err error) string {
 // answer gives the script what came back: below 400 as the promise's value, the rest as its rejection.
 func (h *host) answer(got reply, attempts int) (jsontext.Value, error) {
 	if got.failure != "" {
-		rejection := refuse(http.StatusBadGateway, "%s", h.secrets().text(got.failure))
+		status := http.StatusBadGateway
+		if got.busy {
+			status = http.StatusServiceUnavailable
+		}
+		rejection := refuse(status, "%s", h.secrets().text(got.failure))
 		rejection.Members["attempts"] = attempts
 		return nil, rejection
+	}
+	if !h.take(got) {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the answers to the requests of one invocation have more than %d MB", maxAnswers>>20)
 	}
 	headers := map[string]string{}
 	for name, values := range got.header {
@@ -186,11 +266,15 @@ func (h *host) answer(got reply, attempts int) (jsontext.Value, error) {
 		rejection.Members = map[string]any{"response": got.body, "headers": headers, "attempts": attempts, "errorSource": "PRODUCT"}
 		return nil, rejection
 	}
-	text, err := json.Marshal(struct {
-		Status   int               `json:"status"`
-		Headers  map[string]string `json:"headers"`
-		Response string            `json:"response"`
-		Attempts int               `json:"attempts"`
-	}{got.status, headers, got.body, attempts})
-	return text, err
+	text, err := json.Marshal(headers)
+	if err != nil {
+		return nil, err
+	}
+	o := object{
+		{"status", fmt.Append(nil, got.status)},
+		{"headers", text},
+		{"response", appendText(nil, got.body)},
+		{"attempts", fmt.Append(nil, attempts)},
+	}
+	return o.json(), nil
 }

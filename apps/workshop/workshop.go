@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"carillon"
 	"carillon/apps"
 	"carillon/apps/script"
@@ -82,6 +84,7 @@ type Workshop struct {
 	pool      *script.Pool
 	types     []string // of the platform dialect
 	transport *http.Transport
+	answers   *semaphore.Weighted // bytes that answers to requests may take
 	journal   journal
 	catalogue catalogue
 
@@ -100,7 +103,7 @@ func New(c Config) (*Workshop, error) {
 	}
 	defaults(&c)
 	w := &Workshop{
-		config: c, pool: script.NewPool(c.Script), transport: c.Gate.Transport(),
+		config: c, pool: script.NewPool(c.Script), transport: c.Gate.Transport(), answers: semaphore.NewWeighted(maxAnswersHouse),
 		shop: map[string]*installation{}, meters: map[string]*meters{}, acts: map[string]chan struct{}{},
 	}
 	w.transport.TLSClientConfig = c.TLS
