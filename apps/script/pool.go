@@ -84,7 +84,7 @@ func (p *Pool) Stats() Stats {
 
 // Invoke calls a handler of an installation's app with one argument, which is JSON. It waits for an engine as long as ctx lets
 // it. How the script fared is in the Result; the error is for what is not the script's doing: ctx has ended, which also stops
-// the script, or the pool is closed (CodeUnavailable).
+// the script, or the pool is closed (CodeUnavailable). With an error the Result has a Failure if the script was stopped half-way.
 func (p *Pool) Invoke(ctx context.Context, key string, program *Program, handler string, args jsontext.Value, host Host) (Result, error) {
 	if len(args) > p.config.Payload {
 		return Result{Failure: &Failure{

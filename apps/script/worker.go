@@ -57,7 +57,8 @@ func (w *worker) perform(e *engine, t *task) (ready bool) {
 	r := e.newRun(t.ctx, w.pool.config.Time, t.host)
 	result, sound := e.invoke(r, t.handler, t.args)
 	if err := t.ctx.Err(); err != nil && result.Failure != nil && result.Failure.Kind == KindTimeout {
-		t.done <- outcome{err: fmt.Errorf("run a script: %w", err)}
+		result.Failure.Message = "stopped before it was done"
+		t.done <- outcome{result, fmt.Errorf("run a script: %w", err)}
 	} else {
 		t.done <- outcome{result: result}
 	}

@@ -36,7 +36,7 @@ func (w *Workshop) call(ctx context.Context, in *installation, c call) (*carillo
 		host.mask = host.mask.and(in.app.ExternalToken)
 	}
 	result, err := w.perform(ctx, in, c, host)
-	if err != nil {
+	if err != nil && result.Failure == nil { // it did not begin
 		return nil, err
 	}
 	hide := host.secrets()
@@ -54,6 +54,10 @@ func (w *Workshop) call(ctx context.Context, in *installation, c call) (*carillo
 	i.Rendered = rendered(result.Rendered, hide)
 	if w.config.Observe != nil {
 		w.config.Observe(i)
+	}
+	if err != nil {
+		w.journal.keepNow(ctx, i) // what it has done by then is done
+		return nil, err
 	}
 	return i, nil
 }

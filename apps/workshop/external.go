@@ -26,6 +26,9 @@ const hooksPath = "/app-hooks/"
 // maxExternal bounds the body of an external event, in bytes. It is the vendor's.
 const maxExternal = 100 << 10
 
+// bodyTimeout bounds how long a body may take to come.
+const bodyTimeout = 10 * time.Second
+
 // externalTimeout bounds an external event, from the wait for an engine to the handler's end.
 const externalTimeout = 30 * time.Second
 
@@ -37,8 +40,11 @@ func (w *Workshop) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(status)
 		fmt.Fprintf(rw, "{\"message\":%s}\n", appendText(nil, text))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), externalTimeout)
+	// A sender that hangs up does not stop the handler half-way; a house that closes does.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), externalTimeout)
 	defer cancel()
+	release := context.AfterFunc(w.closing, cancel) //nolint:contextcheck // the house's closing is not the request's
+	defer release()
 	in, handler, product, ok := w.caller(ctx, r.URL.Path)
 	switch {
 	case !ok:
@@ -52,6 +58,11 @@ func (w *Workshop) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if m := w.metersOf(in); m.take(m.external, w.now(), "external events") != nil {
 		rw.Header().Set("Retry-After", "60")
 		say(http.StatusTooManyRequests, fmt.Sprintf("more than %d external events in a minute", m.external.Burst()))
+		return
+	}
+	deadline := http.NewResponseController(rw)
+	if err := deadline.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		say(http.StatusInternalServerError, "the body cannot be read")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxExternal))

@@ -88,6 +88,9 @@ type Workshop struct {
 	journal   journal
 	catalogue catalogue
 
+	closing context.Context // ends when the workshop is closed
+	close   context.CancelFunc
+
 	mu     sync.Mutex
 	shop   map[string]*installation // by id; those that were used since the start
 	meters map[string]*meters       // by id
@@ -111,6 +114,7 @@ func New(c Config) (*Workshop, error) {
 	for _, t := range c.Dialects[platform].Types() {
 		w.types = append(w.types, t.Name)
 	}
+	w.closing, w.close = context.WithCancel(context.Background())
 	w.journal.start(c.Store, c.Logger)
 	w.catalogue.dialects = c.Dialects
 	return w, nil
@@ -170,8 +174,9 @@ func (w *Workshop) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the engines, those at work when they are done, and keeps what handlers did.
+// Close ends the engines, those at work when they are done, but for those that external events wait for, and keeps what handlers did.
 func (w *Workshop) Close(ctx context.Context) {
+	w.close()
 	w.pool.Close()
 	w.transport.CloseIdleConnections()
 	w.journal.flush(context.WithoutCancel(ctx))
