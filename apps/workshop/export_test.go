@@ -1,5 +1,12 @@
 package workshop
 
+// Ready counts the installations that are ready to run.
+func (w *Workshop) Ready() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.shop)
+}
+
 // Arguments gives a payload with the parameters in it.
 func Arguments(payload, iparams []byte) ([]byte, error) { return arguments(payload, iparams) }
 

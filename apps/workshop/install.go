@@ -213,12 +213,9 @@ func (w *Workshop) take(ctx context.Context, org, id string) (in *installation, 
 	if done, err = w.alone(ctx, id); err != nil {
 		return nil, nil, err
 	}
-	w.mu.Lock()
-	in = w.shop[id]
-	w.mu.Unlock()
-	if in == nil { // it was uninstalled meanwhile
+	if in, err = w.load(ctx, org, id); err != nil { // it was uninstalled meanwhile, for one
 		done()
-		return nil, nil, carillon.NotFound("app", id)
+		return nil, nil, err
 	}
 	return in, done, nil
 }

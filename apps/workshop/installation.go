@@ -33,20 +33,10 @@ func (in *installation) key() string { return in.app.Org + "/" + in.app.ID }
 // open gives an installation ready to run; org "" means whichever org has it. One whose package does not run any more (the runtime
 // has learned to be stricter, say) is given as well: it is broken.
 func (w *Workshop) open(ctx context.Context, org, id string) (*installation, error) {
-	find := func() (*installation, error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		in := w.shop[id]
-		if in != nil && org != "" && in.app.Org != org {
-			return nil, carillon.NotFound("app", id)
-		}
-		return in, nil
-	}
-	if in, err := find(); in != nil || err != nil {
+	if in, err := w.ready(org, id); in != nil || err != nil {
 		return in, err
 	}
-	a, err := w.config.Store.App(ctx, org, id)
-	if err != nil {
+	if _, err := w.config.Store.App(ctx, org, id); err != nil {
 		return nil, err
 	}
 	done, err := w.alone(ctx, id)
@@ -54,10 +44,32 @@ func (w *Workshop) open(ctx context.Context, org, id string) (*installation, err
 		return nil, err
 	}
 	defer done()
-	if in, err := find(); in != nil || err != nil {
+	return w.load(ctx, org, id)
+}
+
+// ready gives an installation that is ready to run; nil if it would have to be loaded.
+func (w *Workshop) ready(org, id string) (*installation, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	in := w.shop[id]
+	if in == nil {
+		return nil, nil
+	}
+	if org != "" && in.app.Org != org {
+		return nil, carillon.NotFound("app", id)
+	}
+	w.use++
+	w.uses[id] = w.use
+	return in, nil
+}
+
+// load is open for a caller who is alone with the installation.
+func (w *Workshop) load(ctx context.Context, org, id string) (*installation, error) {
+	if in, err := w.ready(org, id); in != nil || err != nil {
 		return in, err
 	}
-	if a, err = w.config.Store.App(ctx, a.Org, id); err != nil { // what it has become meanwhile
+	a, err := w.config.Store.App(ctx, org, id)
+	if err != nil {
 		return nil, err
 	}
 	in, err := w.assemble(ctx, a)
@@ -68,17 +80,51 @@ func (w *Workshop) open(ctx context.Context, org, id string) (*installation, err
 	return in, nil
 }
 
-// offer has handlers run as the installation says from now on.
+// offer has handlers run as the installation says from now on. Others may have to give way.
 func (w *Workshop) offer(in *installation) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.shop[in.app.ID] = in
+	w.use++
+	w.shop[in.app.ID], w.uses[in.app.ID] = in, w.use
+	left := w.makeRoom()
+	w.mu.Unlock()
+	for _, one := range left {
+		w.pool.Drop(one.key())
+	}
+}
+
+// makeRoom takes out of the shop those that were not used for longest, but for the last one, until the others have room. Handlers at
+// work go on. The caller holds mu.
+func (w *Workshop) makeRoom() (left []*installation) {
+	taken := 0
+	for _, in := range w.shop {
+		taken += in.size()
+	}
+	for taken > w.config.Room && len(w.shop) > 1 {
+		oldest := ""
+		for id := range w.shop {
+			if oldest == "" || w.uses[id] < w.uses[oldest] {
+				oldest = id
+			}
+		}
+		left = append(left, w.shop[oldest])
+		taken -= w.shop[oldest].size()
+		delete(w.shop, oldest)
+		delete(w.uses, oldest)
+	}
+	return left
+}
+
+// size gives how many bytes an installation takes, about: its files, what they were compiled to, and its parameters as text and values.
+func (in *installation) size() int {
+	const others = 16 << 10
+	return 2*in.parsed.Size() + 3*len(in.iparams) + others
 }
 
 // forget ends the engines of an installation that is no more.
 func (w *Workshop) forget(in *installation) {
 	w.mu.Lock()
 	delete(w.shop, in.app.ID)
+	delete(w.uses, in.app.ID)
 	delete(w.meters, in.app.ID)
 	delete(w.acts, in.app.ID)
 	w.mu.Unlock()

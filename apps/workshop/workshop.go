@@ -42,6 +42,9 @@ type Config struct {
 	Limits Limits
 	// PerOrg is how many apps one org can have installed; default 100.
 	PerOrg int
+	// Room is for installations that are ready to run, in bytes, about; default 64 MiB. Those that have not been used for longest give
+	// way, and are read again from the store when they are needed.
+	Room int
 	// Grace is how long scheduled handlers in hand may go on when Run's context has ended; default 20 s.
 	Grace time.Duration
 	// Look is how often schedules that are due are looked for; default 1 s.
@@ -92,7 +95,9 @@ type Workshop struct {
 	close   context.CancelFunc
 
 	mu     sync.Mutex
-	shop   map[string]*installation // by id; those that were used since the start
+	shop   map[string]*installation // by id; those that are ready to run
+	uses   map[string]uint64        // by id: when the installation was used last; those of shop
+	use    uint64                   // the latest of them
 	meters map[string]*meters       // by id
 	acts   map[string]chan struct{} // by id: who holds the one token may change or load the installation; by org: may add one
 }
@@ -107,7 +112,7 @@ func New(c Config) (*Workshop, error) {
 	defaults(&c)
 	w := &Workshop{
 		config: c, pool: script.NewPool(c.Script), transport: c.Gate.Transport(), answers: semaphore.NewWeighted(maxAnswersHouse),
-		shop: map[string]*installation{}, meters: map[string]*meters{}, acts: map[string]chan struct{}{},
+		shop: map[string]*installation{}, uses: map[string]uint64{}, meters: map[string]*meters{}, acts: map[string]chan struct{}{},
 	}
 	w.transport.TLSClientConfig = c.TLS
 	w.transport.MaxIdleConns, w.transport.MaxIdleConnsPerHost = 256, 16
@@ -132,6 +137,9 @@ func defaults(c *Config) {
 	}
 	if c.PerOrg <= 0 {
 		c.PerOrg = 100
+	}
+	if c.Room <= 0 {
+		c.Room = 64 << 20
 	}
 	if c.Grace <= 0 {
 		c.Grace = 20 * time.Second
