@@ -111,6 +111,9 @@ func (w *Workshop) Handle(ctx context.Context, s *carillon.Subscription, m *cari
 	if err != nil {
 		return err
 	}
+	if !in.agreed() {
+		return &carillon.Error{Code: carillon.CodeUnavailable, Message: "the app was not installed to the end"}
+	}
 	handler, product, ok := in.handler(productOf(s), m.Type)
 	if !ok {
 		return &carillon.Error{Code: carillon.CodeInvalid, Message: "the app does not listen to " + m.Type}

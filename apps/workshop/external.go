@@ -111,7 +111,7 @@ func (w *Workshop) caller(ctx context.Context, path string) (in *installation, h
 		}
 		return nil, "", "", false
 	}
-	if in.app.ExternalToken == "" || subtle.ConstantTimeCompare([]byte(token), []byte(in.app.ExternalToken)) != 1 {
+	if !in.agreed() || in.app.ExternalToken == "" || subtle.ConstantTimeCompare([]byte(token), []byte(in.app.ExternalToken)) != 1 {
 		return nil, "", "", false
 	}
 	handler, product, ok = in.handler("", apps.OnExternalEvent)

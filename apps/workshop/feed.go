@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"carillon"
 	"carillon/apps"
@@ -56,12 +57,14 @@ func (w *Workshop) feed(ctx context.Context, in *installation) (ids []string, er
 	if err != nil {
 		return in.app.Subscriptions, err
 	}
-	fed = slices.DeleteFunc(fed, func(s *carillon.Subscription) bool { return !slices.Contains(in.app.Subscriptions, s.ID) })
+	fed = slices.DeleteFunc(fed, func(s *carillon.Subscription) bool {
+		return !slices.Contains(in.app.Subscriptions, s.ID) && !(in.adopts && isFeed(s))
+	})
 	for _, f := range w.feeds(in) {
 		at := slices.IndexFunc(fed, func(s *carillon.Subscription) bool { return productOf(s) == f.product })
 		if at < 0 {
 			s := &carillon.Subscription{
-				Org: in.app.Org, Name: fmt.Sprintf("app %s (%s)", in.app.Name, f.product), Dialect: dialectOf(f.product),
+				Org: in.app.Org, Name: feedName + in.app.Name + " (" + f.product + ")", Dialect: dialectOf(f.product),
 				Settings: settingsOf(f.product), Events: f.events, Sink: carillon.Sink{Type: carillon.SinkApp, App: in.app.ID},
 				Concurrency: handsPerFeed,
 				Echo:        true, // an app is no system of the vendor's
@@ -89,6 +92,14 @@ func (w *Workshop) feed(ctx context.Context, in *installation) (ids []string, er
 		}
 	}
 	return ids, err
+}
+
+// feedName begins the names of the subscriptions that feed makes.
+const feedName = "app "
+
+// isFeed reports whether a subscription that leads to an app looks as if feed made it; the name that the app had then may be another.
+func isFeed(s *carillon.Subscription) bool {
+	return strings.HasPrefix(s.Name, feedName) && strings.HasSuffix(s.Name, " ("+productOf(s)+")") && s.Filter == "" && s.Concurrency == handsPerFeed
 }
 
 // fedBy lists the subscriptions that lead to an app, those that people have made included.

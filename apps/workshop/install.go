@@ -18,8 +18,14 @@ import (
 // maxName bounds the name of an installation, in bytes.
 const maxName = 200
 
-// unfinished is the state of an installation until all of it is there. A crash leaves it to be seen.
-const unfinished = "it was not installed to the end: uninstall it, or upgrade it"
+// What an installation is until all of it is there; a crash leaves it to be seen.
+const (
+	unfinished = "it was not installed to the end: uninstall it, or upgrade it" // and nothing calls it
+	unfed      = "its subscriptions were not all made: upgrade it, or uninstall it"
+)
+
+// agreed reports whether the app has agreed to be installed.
+func (in *installation) agreed() bool { return in.app.Error != unfinished }
 
 // Install implements Desk.
 func (w *Workshop) Install(ctx context.Context, org string, i Installation) (*carillon.App, error) {
@@ -91,7 +97,16 @@ func (w *Workshop) settle(ctx context.Context, in *installation) error {
 			return err
 		}
 	}
-	return w.finish(ctx, in)
+	a, agreed := *in.app, *in
+	a.Error = unfed
+	if err := w.put(ctx, &a); err != nil {
+		return err
+	}
+	agreed.app = &a
+	w.offer(&agreed) // events come as soon as there are subscriptions
+	err := w.finish(ctx, &agreed)
+	in.app = agreed.app
+	return err
 }
 
 // finish makes the subscriptions what the app registers, and notes that all is done.
@@ -163,6 +178,7 @@ func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) 
 	}
 	defer done()
 	next.trial = i.Trial || w.config.Feeder == nil
+	next.adopts = in.app.Error == unfinished || in.app.Error == unfed
 	next.hidden(given, in.values)
 	next.inherit(given, in)
 	a := *in.app
@@ -177,7 +193,7 @@ func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) 
 			return nil, err
 		}
 	}
-	a.Package, a.State, a.Error = i.Package, carillon.AppDisabled, unfinished
+	a.Package, a.State, a.Error = i.Package, carillon.AppDisabled, unfed
 	if err := w.put(ctx, &a); err != nil {
 		return nil, err
 	}

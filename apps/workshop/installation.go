@@ -26,6 +26,7 @@ type installation struct {
 	iparams jsontext.Value
 	mask    mask
 	trial   bool
+	adopts  bool // subscriptions that were made for it before a crash, and that it does not know
 }
 
 func (in *installation) key() string { return in.app.Org + "/" + in.app.ID }

@@ -321,6 +321,10 @@ func (w *Workshop) callSchedule(ctx context.Context, s *carillon.AppSchedule) {
 		w.config.Logger.Error("call a schedule", "app", s.App, "error", err)
 		return
 	}
+	if !in.agreed() {
+		w.config.Logger.Warn("call a schedule: the app was not installed to the end", "app", s.App)
+		return
+	}
 	handler, product, ok := in.handler("", apps.OnScheduledEvent)
 	if !ok {
 		w.config.Logger.Warn("call a schedule: the app handles none", "app", s.App)
