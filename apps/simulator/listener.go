@@ -150,14 +150,15 @@ type peekedConn struct {
 
 func (c *peekedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
 
-// ToHTTPS sends plain requests to the same address by https, and lets those of TLS pass.
-func ToHTTPS(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// ToHTTPS sends plain requests to the same address by https, and lets those of TLS pass. It refuses those that name another host than
+// this machine or one of hosts (see LocalConfig), which would be sent there.
+func ToHTTPS(hosts []string, next http.Handler) http.Handler {
+	return addressed(hosts, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS != nil {
 			next.ServeHTTP(w, r)
 			return
 		}
 		// Not permanent: another program may listen here tomorrow. 307 keeps the method.
 		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusTemporaryRedirect)
-	})
+	}))
 }

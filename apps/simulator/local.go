@@ -83,12 +83,12 @@ func NewLocal(c LocalConfig) (http.Handler, error) {
 	crossOrigin.SetDenyHandler(l.open(func(http.ResponseWriter, *http.Request) error {
 		return &carillon.Error{Code: carillon.CodeForbidden, Message: "the request came from another site"}
 	}))
-	return look.Guard(l.addressed(crossOrigin.Handler(mux))), nil
+	return look.Guard(addressed(l.config.Hosts, crossOrigin.Handler(mux))), nil
 }
 
 // addressed refuses requests that name another host than this machine: a page of a stranger could otherwise have its name
 // point here (DNS rebinding).
-func (l *Local) addressed(next http.Handler) http.Handler {
+func addressed(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
@@ -97,7 +97,7 @@ func (l *Local) addressed(next http.Handler) http.Handler {
 		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		switch {
 		case strings.EqualFold(host, "localhost"), err == nil && ip.IsLoopback(),
-			slices.ContainsFunc(l.config.Hosts, func(h string) bool { return strings.EqualFold(h, host) }):
+			slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) }):
 			next.ServeHTTP(w, r)
 		default:
 			http.Error(w, "This server answers only to names of this machine, such as localhost.", http.StatusMisdirectedRequest)

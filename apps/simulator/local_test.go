@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -243,7 +244,7 @@ func TestOnePortSpeaksTLSAndSendsPlainRequestsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	secure := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	server := &http.Server{TLSConfig: secure, ReadHeaderTimeout: time.Minute, Handler: simulator.ToHTTPS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{TLSConfig: secure, ReadHeaderTimeout: time.Minute, Handler: simulator.ToHTTPS(nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Proto)
 	}))}
 	served := make(chan error, 1)
@@ -293,5 +294,19 @@ func TestOnePortSpeaksTLSAndSendsPlainRequestsThere(t *testing.T) {
 	}
 	if _, err := bufio.NewReader(silent).ReadByte(); err == nil {
 		t.Error("the silent connection outlives the listener")
+	}
+}
+
+func TestPlainRequestsForOtherHostsAreNotSentThere(t *testing.T) {
+	h := simulator.ToHTTPS([]string{"tunnel.example"}, http.NotFoundHandler())
+	for host, want := range map[string]int{
+		"localhost:1": http.StatusTemporaryRedirect, "tunnel.example": http.StatusTemporaryRedirect, "other.example": http.StatusMisdirectedRequest,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/web/test", http.NoBody)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s: %d, want %d", host, w.Code, want)
+		}
 	}
 }

@@ -154,7 +154,7 @@ func (s *appSession) server(folder *simulator.Folder, listener net.Listener, sto
 		return nil, listener, err
 	}
 	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	server.Handler = simulator.ToHTTPS(mux)
+	server.Handler = simulator.ToHTTPS(s.cmd.AllowHost, mux)
 	return server, simulator.NewListener(listener, server.TLSConfig), nil
 }
 
