@@ -119,6 +119,7 @@ func TestTheStoreOfAnApp(t *testing.T) {
 		{"the long key again", "get", []any{long}, `{"a":1}`},
 		{"a key that is too long", "set", []any{long + "x", obj{"a": 1}}, `{"status":400,"message":"the key has more than 60 characters"`},
 		{"a blank key", "set", []any{" ", obj{"a": 1}}, `{"status":400,"message":"the key must be a text that is not blank"`},
+		{"a key that ends early", "set", []any{"k\x00", obj{"a": 1}}, `{"status":400,"message":"the key has control characters"`},
 		{"no key", "get", []any{}, `{"status":400,"message":"the key must be a text that is not blank"`},
 		{"a value that is no object", "set", []any{"k", []any{1}}, `{"status":400,"message":"the value must be an object that is not empty"`},
 		{"an empty value", "set", []any{"k", obj{}}, `{"status":400,"message":"the value must be an object that is not empty"`},

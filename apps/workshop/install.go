@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
+	"unicode"
 
 	"carillon"
 	"carillon/apps"
@@ -155,6 +157,9 @@ func (w *Workshop) judge(ctx context.Context, pkg []byte) (*installation, error)
 func checkName(name string) error {
 	if len(name) > maxName {
 		return carillon.Invalid("/name", fmt.Sprintf("must be at most %d bytes", maxName))
+	}
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return carillon.Invalid("/name", "must not have control characters")
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -47,6 +48,9 @@ func (h *host) schedules(ctx context.Context, function string, arg jsontext.Valu
 	}
 	if strings.TrimSpace(w.Name) == "" || utf8.RuneCountInString(w.Name) > maxScheduleName {
 		return nil, refuse(http.StatusBadRequest, "the name of a schedule must be a text of 1 to %d characters", maxScheduleName)
+	}
+	if strings.ContainsFunc(w.Name, unicode.IsControl) {
+		return nil, refuse(http.StatusBadRequest, "the name of a schedule has control characters")
 	}
 	org, app := h.in.app.Org, h.in.app.ID
 	switch function {

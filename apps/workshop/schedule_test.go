@@ -49,6 +49,7 @@ func TestSchedulesAreMadeAsTheVendorsRulesSay(t *testing.T) {
 		{"too far", "create", obj{"name": "two", "schedule_at": "2999-05-04T12:05:00Z"}, `{"status":400,"message":"schedule_at is too far ahead"`},
 		{"no time", "create", obj{"name": "two"}, `{"status":400,"message":"schedule_at is missing"`},
 		{"no name", "create", obj{"schedule_at": "2026-05-04T13:00:00Z"}, `{"status":400,"message":"the name of a schedule must be a text of 1 to 128 characters"`},
+		{"a name of two lines", "create", obj{"name": "a\nb", "schedule_at": "2026-05-04T13:00:00Z"}, `{"status":400,"message":"the name of a schedule has control characters"`},
 		{"no object", "create", "two", `{"status":400,"message":"$schedule.create takes an object`},
 		{"too much data", "create", obj{"name": "two", "schedule_at": "2026-05-04T13:00:00Z", "data": obj{"a": strings.Repeat("x", 4<<10)}}, `{"status":400,"message":"data has more than 4 KB"`},
 		{"data that is no object", "create", obj{"name": "two", "schedule_at": "2026-05-04T13:00:00Z", "data": []any{}}, `{"status":400,"message":"data must be an object"`},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -50,6 +51,9 @@ func readKey(v jsontext.Value) (string, error) {
 	var key string
 	if v.Kind() != '"' || json.Unmarshal(v, &key) != nil || strings.TrimSpace(key) == "" {
 		return "", refuse(http.StatusBadRequest, "the key must be a text that is not blank")
+	}
+	if strings.ContainsFunc(key, unicode.IsControl) {
+		return "", refuse(http.StatusBadRequest, "the key has control characters")
 	}
 	if utf8.RuneCountInString(key) > maxKey {
 		return "", refuse(http.StatusBadRequest, "the key has more than %d characters", maxKey)
