@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"carillon"
@@ -34,6 +35,7 @@ type field struct {
 	Options []option
 	Checked bool // a checkbox
 	Set     bool // a value that is not shown is there
+	Keep    bool // that may be kept, though the control always says something: it is a choice
 	Fault   string
 }
 
@@ -41,6 +43,9 @@ type option struct {
 	apps.Option
 	Chosen bool
 }
+
+// keepPrefix begins the name of the box that says that a secure choice stays what it is.
+const keepPrefix = "keep:"
 
 // maxParameters bounds the form of an app's parameters in bytes.
 const maxParameters = 1 << 20
@@ -106,6 +111,9 @@ func (p *iparams) fill(pkg *apps.App, app *carillon.App, values map[string]any) 
 	for i, param := range pkg.IParams {
 		f := field{IParam: param, ID: fmt.Sprintf("iparam-%d", i), Control: param.Input()}
 		value, given := values[param.Name]
+		if value == apps.Masked {
+			f.Set, f.Keep, value = true, f.Control != "password", nil
+		}
 		if !given {
 			value = param.Default
 		}
@@ -117,6 +125,8 @@ func (p *iparams) fill(pkg *apps.App, app *carillon.App, values map[string]any) 
 			for _, o := range param.Options {
 				f.Options = append(f.Options, option{o, slices.Contains(v, any(o.Value))})
 			}
+		case float64:
+			f.Value = strconv.FormatFloat(v, 'f', -1, 64)
 		default:
 			f.Value = fmt.Sprint(v)
 		}
@@ -126,7 +136,7 @@ func (p *iparams) fill(pkg *apps.App, app *carillon.App, values map[string]any) 
 			}
 		}
 		if f.Control == "password" {
-			f.Set, f.Value = f.Value != "", "" // never shown
+			f.Set, f.Value = f.Set || f.Value != "", "" // never shown
 		}
 		p.Fields = append(p.Fields, f)
 	}
@@ -145,6 +155,8 @@ func (p *iparams) read(pkg *apps.App, form url.Values, current map[string]any) (
 	for _, param := range pkg.IParams {
 		text := strings.ReplaceAll(form.Get(param.Name), "\r\n", "\n")
 		switch {
+		case param.Secure && form.Has(keepPrefix+param.Name) && current[param.Name] == apps.Masked:
+			values[param.Name] = apps.Masked
 		case param.Type == apps.TypeCheckbox:
 			values[param.Name] = form.Has(param.Name)
 		case param.Type == apps.TypeMultiselect:
