@@ -63,7 +63,8 @@ func (w *Workshop) Install(ctx context.Context, org string, i Installation) (*ca
 	}
 	defer done()
 	w.offer(in)
-	if err := w.settle(ctx, in); err != nil {
+	in, err = w.settle(ctx, in)
+	if err != nil {
 		return nil, errors.Join(err, w.abandon(context.WithoutCancel(ctx), in))
 	}
 	if in.program != nil {
@@ -92,27 +93,26 @@ func (w *Workshop) add(ctx context.Context, a *carillon.App) error {
 	return w.put(ctx, a)
 }
 
-// settle does what makes an installation whole: the app agrees, and is fed.
-func (w *Workshop) settle(ctx context.Context, in *installation) error {
+// settle does what makes an installation whole: the app agrees, and is fed. It gives the installation as it is then, also if
+// it fails: one that has been offered is shared, and is never changed.
+func (w *Workshop) settle(ctx context.Context, in *installation) (*installation, error) {
 	if !in.trial {
 		if err := w.ask(ctx, in, apps.OnAppInstall); err != nil {
-			return err
+			return in, err
 		}
 	}
 	a, agreed := *in.app, *in
 	a.Error = unfed
 	if err := w.put(ctx, &a); err != nil {
-		return err
+		return in, err
 	}
 	agreed.app = &a
 	w.offer(&agreed) // events come as soon as there are subscriptions
-	err := w.finish(ctx, &agreed)
-	in.app = agreed.app
-	return err
+	return w.finish(ctx, &agreed)
 }
 
-// finish makes the subscriptions what the app registers, and notes that all is done.
-func (w *Workshop) finish(ctx context.Context, in *installation) error {
+// finish makes the subscriptions what the app registers, and notes that all is done. It gives the installation as settle does.
+func (w *Workshop) finish(ctx context.Context, in *installation) (*installation, error) {
 	ctx = context.WithoutCancel(ctx)
 	fed, err := w.feed(ctx, in)
 	a := *in.app
@@ -124,8 +124,7 @@ func (w *Workshop) finish(ctx context.Context, in *installation) error {
 	finished.app = &a
 	putErr := w.put(ctx, &a)
 	w.offer(&finished)
-	in.app = &a
-	return errors.Join(err, putErr)
+	return &finished, errors.Join(err, putErr)
 }
 
 // abandon removes an installation that did not come about.
@@ -205,7 +204,7 @@ func (w *Workshop) Upgrade(ctx context.Context, org, id string, i Installation) 
 	a.Package = nil
 	w.offer(next)
 	w.pool.Drop(next.key())
-	if err := w.finish(ctx, next); err != nil {
+	if next, err = w.finish(ctx, next); err != nil {
 		return nil, err
 	}
 	w.pool.Prewarm(ctx, next.key(), next.program)
