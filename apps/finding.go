@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"carillon"
+	"carillon/spelling"
 )
 
 // Severity says what a finding means for the app.
@@ -157,7 +158,7 @@ func nearest(name string, known []string) (string, bool) {
 		if strings.EqualFold(candidate, name) {
 			return candidate, true
 		}
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < least {
+		if d := spelling.Distance([]byte(strings.ToLower(name)), []byte(strings.ToLower(candidate))); d < least {
 			best, least = candidate, d
 		}
 	}
@@ -179,25 +180,4 @@ func rename(name string, known []string) string {
 		known = append(slices.Clone(known[:maxListed]), "…")
 	}
 	return "known are " + strings.Join(known, ", ")
-}
-
-// distance is Levenshtein's: how many insertions, removals and replacements of bytes make a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

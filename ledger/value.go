@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"carillon"
+	"carillon/spelling"
 )
 
 // Bounds of custom fields and numbers.
@@ -449,7 +450,7 @@ func unknown(name, of string, fields []carillon.Field) string {
 		if strings.EqualFold(name, f.Name) {
 			return fmt.Sprintf("is not a member of %s; did you mean %q?", of, f.Name)
 		}
-		if d := editDistance(name, f.Name); d < distance && d < len(f.Name) {
+		if d := spelling.Distance([]byte(name), []byte(f.Name)); d < distance && d < len(f.Name) {
 			best, distance = f.Name, d
 		}
 	}
@@ -457,25 +458,4 @@ func unknown(name, of string, fields []carillon.Field) string {
 		return "is not a member of " + of
 	}
 	return fmt.Sprintf("is not a member of %s; did you mean %q?", of, best)
-}
-
-// editDistance is Levenshtein's: how many insertions, removals and replacements of bytes make a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

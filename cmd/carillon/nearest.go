@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"carillon/spelling"
 )
 
 // nearest gives at most n names that somebody may have meant by a word, the likeliest first. Case, and what is no letter
@@ -24,7 +26,7 @@ func nearest(word string, names []string, n int) []string {
 		if slices.Contains(names[:i], name) {
 			continue
 		}
-		if d := distance(meant, letters(name)); d <= max(2, len(meant)/3) {
+		if d := spelling.Distance(meant, letters(name)); d <= max(2, len(meant)/3) {
 			guesses = append(guesses, guess{name, d})
 		}
 	}
@@ -45,25 +47,4 @@ func letters(word string) []rune {
 		}
 	}
 	return list
-}
-
-// distance is how many letters have to be put in, left out or replaced to make b of a (Levenshtein).
-func distance(a, b []rune) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, x := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, y := range b {
-			cost := diagonal
-			if x != y {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
