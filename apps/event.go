@@ -156,7 +156,7 @@ func (p *Product) judgeEvent(l Listener, modular bool, platform []string, into *
 	switch class := ClassOf(l.Event); {
 	case class == ClassPlatform && p.Name != PlatformProduct:
 		into.errorAt(l.place, "is an event of the platform", "move it below "+PlatformProduct)
-	case class == ClassPlatform && platform != nil && !isType(l.Event, platform):
+	case class == ClassPlatform && platform != nil && !slices.ContainsFunc(platform, func(t string) bool { return IsOfType(l.Event, t) }):
 		into.errorAt(l.place, "is not an event of the platform", rename(l.Event, platform))
 	case class == ClassPlatform:
 	case class != ClassProduct && modular && p.Name != CommonModule:
@@ -199,19 +199,17 @@ func (p *Product) judgeProductEvent(l Listener, modular bool, platform []string,
 	}
 }
 
-// isType reports whether an event is one of the types, in which {…} stands for any part of a name.
-func isType(event string, types []string) bool {
-	return slices.ContainsFunc(types, func(name string) bool {
-		before, rest, placeholder := strings.Cut(name, "{")
-		if !placeholder {
-			return name == event
-		}
-		_, after, _ := strings.Cut(rest, "}")
-		middle, ok := strings.CutPrefix(event, before)
-		if !ok {
-			return false
-		}
-		middle, ok = strings.CutSuffix(middle, after)
-		return ok && middle != "" && !strings.Contains(middle, ":")
-	})
+// IsOfType reports whether an event is of a type, in which {…} stands for any part of a name: "custom:{module}:created".
+func IsOfType(event, eventType string) bool {
+	before, rest, placeholder := strings.Cut(eventType, "{")
+	if !placeholder {
+		return eventType == event
+	}
+	_, after, _ := strings.Cut(rest, "}")
+	middle, ok := strings.CutPrefix(event, before)
+	if !ok {
+		return false
+	}
+	middle, ok = strings.CutSuffix(middle, after)
+	return ok && middle != "" && !strings.Contains(middle, ":")
 }

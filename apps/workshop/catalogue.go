@@ -36,26 +36,11 @@ func dialectOf(product string) string {
 // typeOf finds the dialect's type of an event; false if the language does not have it.
 func (c *catalogue) typeOf(product, event string) (dialect.Type, bool) {
 	for _, t := range c.dialects[dialectOf(product)].Types() {
-		if matches(t.Name, event) {
+		if apps.IsOfType(event, t.Name) {
 			return t, true
 		}
 	}
 	return dialect.Type{}, false
-}
-
-// matches reports whether a type, which may have a placeholder in braces, is the event's.
-func matches(typ, event string) bool {
-	before, rest, placeholder := strings.Cut(typ, "{")
-	if !placeholder {
-		return typ == event
-	}
-	_, after, _ := strings.Cut(rest, "}")
-	middle, ok := strings.CutPrefix(event, before)
-	if !ok {
-		return false
-	}
-	middle, ok = strings.CutSuffix(middle, after)
-	return ok && middle != "" && !strings.Contains(middle, ":")
 }
 
 // schema gives the schema of a type, without what the house fills in, and what the vendor's own samples do without.
