@@ -99,7 +99,7 @@ func difference(kind carillon.Kind, heard, echo []byte, leave bool) []byte {
 				continue
 			}
 		}
-		patch = appendMember(patch, name, value)
+		patch = AppendMember(patch, name, value)
 	}
 	if len(patch) == 1 {
 		return nil
@@ -144,11 +144,11 @@ func differenceInside(heard, was []byte, leave bool) []byte {
 				continue
 			}
 		}
-		patch = appendMember(patch, name, value)
+		patch = AppendMember(patch, name, value)
 	}
 	for name, value := range Members(was) {
 		if _, left := before[Unquote(name)]; left && !leave && !same(nil, value) {
-			patch = appendMember(patch, name, []byte("null"))
+			patch = AppendMember(patch, name, []byte("null"))
 		}
 	}
 	if len(patch) == 1 {
@@ -161,11 +161,4 @@ func differenceInside(heard, was []byte, leave bool) []byte {
 func same(a, b []byte) bool {
 	none := func(v []byte) bool { return len(v) == 0 || string(v) == "null" }
 	return none(a) && none(b) || bytes.Equal(a, b)
-}
-
-func appendMember(object, name, value []byte) []byte {
-	if len(object) > 1 {
-		object = append(object, ',')
-	}
-	return append(append(append(object, name...), ':'), value...)
 }

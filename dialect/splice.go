@@ -85,6 +85,15 @@ func AppendString(dst []byte, s string) []byte {
 	return dst
 }
 
+// AppendMember appends a member to an object that is being written (from its opening brace on): the name as a JSON string, as
+// Members gives it, and the value.
+func AppendMember(object, name, value []byte) []byte {
+	if len(object) > 1 {
+		object = append(object, ',')
+	}
+	return append(append(append(object, name...), ':'), value...)
+}
+
 // quotes reports whether a JSON string says text.
 func quotes(quoted []byte, text string) bool {
 	if bytes.IndexByte(quoted, '\\') < 0 {

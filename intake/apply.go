@@ -185,22 +185,16 @@ func (w *worker) echo(ctx context.Context, e *ear, record *carillon.Record) (ech
 // have, and may be empty, is empty where the vendor does not say it.
 func asCreated(kind carillon.Kind, data []byte) []byte {
 	object := []byte{'{'}
-	add := func(name, value []byte) {
-		if len(object) > 1 {
-			object = append(object, ',')
-		}
-		object = append(append(append(object, name...), ':'), value...)
-	}
 	said := map[string]bool{}
 	for name, value := range dialect.Members(data) {
 		if string(value) != "null" {
 			said[dialect.Unquote(name)] = true
-			add(name, value)
+			object = dialect.AppendMember(object, name, value)
 		}
 	}
 	for _, f := range carillon.Fields(kind) {
 		if f.Required && f.Default == "" && !f.NonEmpty && !f.ReadOnly && !said[f.Name] && f.Type != carillon.TypeTime {
-			add(dialect.AppendString(nil, f.Name), []byte(`""`))
+			object = dialect.AppendMember(object, dialect.AppendString(nil, f.Name), []byte(`""`))
 		}
 	}
 	return append(object, '}')

@@ -130,7 +130,7 @@ func (r *reader) read(record []byte) (data, extra []byte) {
 		}
 	}
 	for _, other := range others {
-		extra = appendMember(extra, other[0], other[1])
+		extra = dialect.AppendMember(extra, other[0], other[1])
 	}
 	if len(extra) == 1 {
 		return append(data, '}'), null
@@ -191,12 +191,4 @@ func appendField(object []byte, f *carillon.Field, value []byte) []byte {
 	}
 	object = append(append(append(object, '"'), f.Name...), `":`...)
 	return append(object, value...)
-}
-
-// appendMember appends a member whose name is a JSON string.
-func appendMember(object, name, value []byte) []byte {
-	if len(object) > 1 {
-		object = append(object, ',')
-	}
-	return append(append(append(object, name...), ':'), value...)
 }

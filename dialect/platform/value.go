@@ -208,7 +208,7 @@ func coerceObject(f *carillon.Field, value []byte) (coerced, extra []byte, reaso
 		if n := slices.IndexFunc(f.Members, func(m carillon.Field) bool { return m.Name == plain }); n >= 0 {
 			given[n] = of
 		} else {
-			extra = appendMember(extra, name, of)
+			extra = dialect.AppendMember(extra, name, of)
 		}
 	}
 	coerced = []byte{'{'}
@@ -245,9 +245,9 @@ func coerceCustomFields(value []byte) (coerced, extra []byte, reason string) {
 			return nil, nil, "has " + abridge(uid) + ", which " + reason
 		case list == nil:
 		case len(uid) > maxUIDLength || !carillon.ValidID(uid):
-			extra = appendMember(extra, name, list)
+			extra = dialect.AppendMember(extra, name, list)
 		default:
-			coerced = appendMember(coerced, name, list)
+			coerced = dialect.AppendMember(coerced, name, list)
 		}
 	}
 	return closed(coerced), closed(extra), ""
