@@ -251,10 +251,9 @@ func settle(d *carillon.Inbound) {
 func (w *worker) report(ctx context.Context, e *ear, it *item, err error) error {
 	for race := 0; err != nil && raced(err) && race < maxRaces; race++ {
 		var entry ledger.Entry
-		if entry, err = w.entry(ctx, e, it, map[carillon.Ref]bool{}); err != nil {
-			return err
+		if entry, err = w.entry(ctx, e, it, map[carillon.Ref]bool{}); err == nil {
+			_, err = w.in.ledger.Apply(ctx, entry)
 		}
-		_, err = w.in.ledger.Apply(ctx, entry)
 	}
 	if err == nil {
 		if it.State != carillon.InboxReceived {
@@ -345,5 +344,3 @@ func missing(statements []dialect.Statement, err error) carillon.Ref {
 	}
 	return carillon.Ref{}
 }
-
-func isUnreachable(err error) bool { return errors.Is(err, errUnreachable) }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"carillon"
-	"carillon/store"
 )
 
 // Inbound implements Desk.
@@ -25,8 +24,7 @@ func (in *Intake) Retry(ctx context.Context, org, id string) (*carillon.Inbound,
 		}
 	}
 	again(d)
-	err = in.store.Update(ctx, func(ctx context.Context, tx store.Tx) error { return tx.SaveInbound(ctx, d) })
-	if err != nil {
+	if err := in.save(ctx, d); err != nil {
 		return nil, err
 	}
 	in.look(d.Connection, true)

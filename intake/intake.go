@@ -295,18 +295,22 @@ func (in *Intake) release(ctx context.Context, key store.RecordKey) error {
 			again(d)
 			woken[d.Connection] = true
 		}
-		err = in.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-			for _, d := range waiting {
-				if err := tx.SaveInbound(ctx, d); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := in.save(ctx, waiting...); err != nil {
 			return err
 		}
 	}
+}
+
+// save writes what became of deliveries, all or none.
+func (in *Intake) save(ctx context.Context, deliveries ...*carillon.Inbound) error {
+	return in.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
+		for _, d := range deliveries {
+			if err := tx.SaveInbound(ctx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // again makes a quarantined delivery one that waits to be tried.

@@ -132,21 +132,9 @@ func (t *topics) get(ctx context.Context, url string) ([]byte, error) {
 	return body, nil
 }
 
-// aboutSubscription reports whether a verified delivery is about the subscription to the topic itself.
-func aboutSubscription(c *carillon.Connection, d *carillon.Inbound) bool {
-	if c.Verify.Type != carillon.VerifySNS {
-		return false
-	}
-	m, err := sign.ParseSNS(d.Body)
-	return err == nil && m.Type != sign.SNSNotification
-}
-
-// confirm does what such a delivery asks for. It fails with errUnreachable where trying again may help.
-func (in *Intake) confirm(ctx context.Context, c *carillon.Connection, d *carillon.Inbound) (note string, err error) {
-	m, err := sign.ParseSNS(d.Body)
-	if err != nil {
-		return "", err
-	}
+// confirm does what a verified message about the subscription to the topic asks for. It fails with errUnreachable where trying
+// again may help.
+func (in *Intake) confirm(ctx context.Context, c *carillon.Connection, m *sign.SNS) (note string, err error) {
 	if m.Type == sign.SNSUnsubscribeConfirmation {
 		return "the subscription to " + m.TopicARN + " has ended", nil
 	}

@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime/debug"
@@ -31,11 +32,12 @@ type worker struct {
 	errands []*errand
 }
 
-// errand is a confirmation that SNS did not take.
+// errand is a message of SNS about the subscription itself.
 type errand struct {
 	*carillon.Inbound
-	next time.Time
-	wait time.Duration
+	message *sign.SNS
+	next    time.Time
+	wait    time.Duration
 }
 
 // delivery is one of the inbox, read.
@@ -171,12 +173,22 @@ func (w *worker) load(ctx context.Context, e *ear) (all bool, err error) {
 // take reads what a delivery tells, and reports whether this settles it.
 func (w *worker) take(e *ear, d *carillon.Inbound) bool {
 	d.Attempts++
-	if aboutSubscription(e.Connection, d) {
-		w.held[d.Position] = &delivery{Inbound: d}
-		w.errands = append(w.errands, &errand{Inbound: d, wait: minBackoff})
-		return false
+	r := request(d.ContentType, headerOf(d), d.Body)
+	if e.Verify.Type == carillon.VerifySNS {
+		m, err := sign.ParseSNS(d.Body)
+		if err != nil {
+			quarantine(d, &carillon.Error{Code: carillon.CodeInvalid, Message: err.Error()})
+			return true
+		}
+		if m.Type != sign.SNSNotification {
+			w.held[d.Position] = &delivery{Inbound: d}
+			w.errands = append(w.errands, &errand{Inbound: d, message: m, wait: minBackoff})
+			return false
+		}
+		// What is read is what was signed, and nothing beside it.
+		r.ContentType, r.Body = "application/json", []byte(m.Message)
 	}
-	decoded, err := decode(e, d)
+	decoded, err := decode(e, r)
 	if err != nil {
 		quarantine(d, err)
 		return true
@@ -242,13 +254,13 @@ func (w *worker) runErrands(ctx context.Context, e *ear) (time.Duration, error) 
 			continue
 		}
 		d := errand.Inbound
-		note, err := w.in.confirm(ctx, e.Connection, d)
+		note, err := w.in.confirm(ctx, e.Connection, errand.message)
 		switch {
 		case err == nil:
 			d.State, d.Notes = carillon.InboxApplied, []string{note}
 		case ctx.Err() != nil || carillon.IsNotFound(err) || carillon.ErrorCode(err) == carillon.CodeUnavailable:
 			return 0, err
-		case isUnreachable(err) && d.Attempts < maxConfirmations:
+		case errors.Is(err, errUnreachable) && d.Attempts < maxConfirmations:
 			d.Attempts++
 			errand.next = w.in.now().Add(errand.wait)
 			next, errand.wait = min(next, errand.wait), min(2*errand.wait, maxBackoff)
@@ -271,22 +283,13 @@ func (w *worker) runErrands(ctx context.Context, e *ear) (time.Duration, error) 
 	return next, nil
 }
 
-// decode has the dialect read a delivery. A mistake of ours that one delivery brings to light quarantines that one.
-func decode(e *ear, d *carillon.Inbound) (decoded dialect.Decoded, err error) {
+// decode has the dialect read a request. A mistake of ours that one delivery brings to light quarantines that one.
+func decode(e *ear, r dialect.Request) (decoded dialect.Decoded, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("decode a delivery: panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	r := request(d.ContentType, headerOf(d), d.Body)
-	if e.Verify.Type == carillon.VerifySNS {
-		// What is read is what was signed, and nothing beside it.
-		m, err := sign.ParseSNS(d.Body)
-		if err != nil {
-			return dialect.Decoded{}, &carillon.Error{Code: carillon.CodeInvalid, Message: err.Error()}
-		}
-		r.ContentType, r.Body = "application/json", []byte(m.Message)
-	}
 	return e.decoder.Decode(r, e.reading)
 }
 
@@ -340,16 +343,10 @@ func (w *worker) save(ctx context.Context, settled []*carillon.Inbound) error {
 		return nil
 	}
 	now := w.in.now().UTC().Truncate(time.Millisecond)
-	err := w.in.store.Update(ctx, func(ctx context.Context, tx store.Tx) error {
-		for _, d := range settled {
-			d.ProcessedAt = now
-			if err := tx.SaveInbound(ctx, d); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	for _, d := range settled {
+		d.ProcessedAt = now
+	}
+	if err := w.in.save(ctx, settled...); err != nil {
 		return err
 	}
 	for _, d := range settled {
