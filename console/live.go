@@ -9,17 +9,16 @@ import (
 	"time"
 
 	"carillon"
+	"carillon/look"
 	"carillon/store"
 )
 
 // Bounds of a live feed.
 const (
-	maxWatchers   = 256                    // feeds open at once, of all orgs
-	feedSpacing   = 250 * time.Millisecond // between two looks at the log
-	feedPoll      = 2 * time.Second        // look even if nobody nudged
-	feedBurst     = 20                     // changes told at a time; older ones are only counted
-	feedWriteTime = 10 * time.Second       // a browser that takes no more is let go
-	feedSilence   = 15 * time.Second       // proxies end what is silent for long
+	maxWatchers = 256                    // feeds open at once, of all orgs
+	feedSpacing = 250 * time.Millisecond // between two looks at the log
+	feedPoll    = 2 * time.Second        // look even if nobody nudged
+	feedBurst   = 20                     // changes told at a time; older ones are only counted
 )
 
 // live tells a browser what happens, as server-sent events: "rows" (HTML of new events, newest first; the id is the seq
@@ -32,7 +31,7 @@ func (c *console) live(w http.ResponseWriter, r *http.Request, who visitor) erro
 	default:
 		return &carillon.Error{Code: carillon.CodeLimited, Message: "too many live feeds are open"}
 	}
-	f := &feed{console: c, org: who.Org, w: w, control: http.NewResponseController(w)}
+	f := &feed{console: c, org: who.Org, page: look.NewFeed(w, c.Now)}
 	var err error
 	if f.after, err = startOfFeed(r); err != nil {
 		return err
@@ -40,8 +39,6 @@ func (c *console) live(w http.ResponseWriter, r *http.Request, who visitor) erro
 	nudges, stop := c.Store.Watch()
 	defer stop()
 
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
 	if err := f.follow(r, nudges); err != nil && r.Context().Err() == nil {
 		// The answer has begun: all that is left is to end it. The browser comes back by itself.
 		c.Logger.WarnContext(r.Context(), "console live feed ended", "org", who.Org, "err", err)
@@ -65,18 +62,16 @@ func startOfFeed(r *http.Request) (int64, error) {
 // feed is one open live feed.
 type feed struct {
 	*console
-	org     string
-	w       http.ResponseWriter
-	control *http.ResponseController
-	after   int64  // told up to here
-	shown   []byte // the overview as last sent
-	wroteAt time.Time
+	org   string
+	page  *look.Feed
+	after int64  // told up to here
+	shown []byte // the overview as last sent
 }
 
 // follow tells until the browser leaves, the session ends, the server stops, or something fails.
 func (f *feed) follow(r *http.Request, nudges <-chan struct{}) error {
 	ctx := r.Context()
-	if err := f.write("retry: 2000\n\n"); err != nil {
+	if err := f.page.Begin(2 * time.Second); err != nil {
 		return err
 	}
 	for {
@@ -89,10 +84,8 @@ func (f *feed) follow(r *http.Request, nudges <-chan struct{}) error {
 		if err := f.tellOverview(ctx); err != nil {
 			return err
 		}
-		if f.Now().Sub(f.wroteAt) >= feedSilence {
-			if err := f.write(":\n\n"); err != nil {
-				return err
-			}
+		if err := f.page.Rest(); err != nil {
+			return err
 		}
 		if !f.wait(ctx, feedSpacing, nil) || !f.wait(ctx, feedPoll, nudges) {
 			return nil
@@ -143,7 +136,7 @@ func (f *feed) tellRows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return f.send("rows", strconv.FormatInt(f.after, 10), html)
+	return f.page.Send("rows", strconv.FormatInt(f.after, 10), html)
 }
 
 // tellOverview sends the figures if they differ from those last sent.
@@ -160,33 +153,5 @@ func (f *feed) tellOverview(ctx context.Context) error {
 		return nil
 	}
 	f.shown = html
-	return f.send("overview", "", html)
-}
-
-// send writes one server-sent event.
-func (f *feed) send(event, id string, data []byte) error {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "event: %s\n", event)
-	if id != "" {
-		fmt.Fprintf(&b, "id: %s\n", id)
-	}
-	// A carriage return ends a line too: one inside somebody's data must not begin a field of its own.
-	data = bytes.ReplaceAll(data, []byte("\r"), []byte(" "))
-	for line := range bytes.Lines(data) {
-		b.WriteString("data: ")
-		b.Write(bytes.TrimSuffix(line, []byte("\n")))
-		b.WriteByte('\n')
-	}
-	b.WriteByte('\n')
-	return f.write(b.String())
-}
-
-func (f *feed) write(text string) error {
-	f.wroteAt = f.Now()
-	// Where the connection knows no deadlines the server's own apply.
-	_ = f.control.SetWriteDeadline(time.Now().Add(feedWriteTime))
-	if _, err := f.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return f.control.Flush()
+	return f.page.Send("overview", "", html)
 }
