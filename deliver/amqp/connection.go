@@ -75,10 +75,7 @@ func (d *dialer) dial(ctx context.Context) (broker.Connection, error) {
 func (c *connection) open(ctx context.Context) error {
 	transport := c.socket
 	if c.server.URL.Scheme == schemeTLS {
-		trust := c.config.TLS.Clone()
-		if trust == nil {
-			trust = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
+		trust := c.config.Trust()
 		if trust.ServerName == "" {
 			trust.ServerName = c.server.URL.Hostname()
 		}

@@ -93,10 +93,7 @@ func (c *connection) connect(ctx context.Context, network, address string) (net.
 	if err != nil || !c.secured {
 		return socket, err
 	}
-	trust := c.config.TLS.Clone()
-	if trust == nil {
-		trust = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
+	trust := c.config.Trust()
 	if trust.ServerName == "" {
 		trust.ServerName, _, _ = net.SplitHostPort(address)
 	}

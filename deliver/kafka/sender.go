@@ -1,12 +1,10 @@
 package kafka
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -14,20 +12,10 @@ import (
 	"carillon"
 	"carillon/deliver"
 	"carillon/deliver/broker"
-	"carillon/egress"
 )
 
 // Config is how records are produced. The zero value is safe to use.
-type Config struct {
-	// Gate says where connections may go, also those to brokers that the first ones tell of. Default: public addresses only.
-	Gate *egress.Gate
-	// Timeout bounds a send from connecting to the brokers' acknowledgement. Default 15 s.
-	Timeout time.Duration
-	// IdleTimeout is how long connections that nobody uses are kept, at least. Default 1 min.
-	IdleTimeout time.Duration
-	// TLS is nil for the system's roots. It is there for private certificate authorities.
-	TLS *tls.Config
-}
+type Config = broker.Access
 
 // Sender opens sinks for Kafka subscriptions.
 type Sender struct{ config Config }
@@ -39,12 +27,7 @@ const (
 )
 
 // New makes a Sender.
-func New(c Config) *Sender {
-	if c.Gate == nil {
-		c.Gate = egress.New(egress.Config{})
-	}
-	return &Sender{config: c}
-}
+func New(c Config) *Sender { return &Sender{config: c.WithDefaults()} }
 
 // Open makes the sink of a subscription; it is a deliver.OpenSink. It reads the subscription's ID, Sink.Brokers (host or
 // host:port), Sink.Topic, Sink.TLS and Sink.Auth (of type basic: SASL PLAIN), and does not connect. It fails with

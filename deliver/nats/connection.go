@@ -2,7 +2,6 @@ package nats
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -79,11 +78,7 @@ func (d *dialer) dial(ctx context.Context) (broker.Connection, error) {
 		}
 	}
 	if d.server.URL.Scheme == "tls" {
-		trust := d.config.TLS.Clone()
-		if trust == nil {
-			trust = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		options = append(options, natsgo.Secure(trust))
+		options = append(options, natsgo.Secure(d.config.Trust()))
 	}
 	var err error
 	c.conn, err = natsgo.Connect(d.server.URL.String(), options...)

@@ -1,27 +1,15 @@
 package nats
 
 import (
-	"crypto/tls"
 	"strings"
-	"time"
 
 	"carillon"
 	"carillon/deliver"
 	"carillon/deliver/broker"
-	"carillon/egress"
 )
 
 // Config is how messages are published. The zero value is safe to use.
-type Config struct {
-	// Gate says where connections may go. Default: public addresses only.
-	Gate *egress.Gate
-	// Timeout bounds a send from connecting to the stream's acknowledgement. Default 15 s.
-	Timeout time.Duration
-	// IdleTimeout is how long a connection that nobody uses is kept, at least. Default 1 min.
-	IdleTimeout time.Duration
-	// TLS is nil for the system's roots. It is there for private certificate authorities.
-	TLS *tls.Config
-}
+type Config = broker.Access
 
 // Sender opens sinks for NATS subscriptions.
 type Sender struct{ config Config }
@@ -33,12 +21,7 @@ const (
 )
 
 // New makes a Sender.
-func New(c Config) *Sender {
-	if c.Gate == nil {
-		c.Gate = egress.New(egress.Config{})
-	}
-	return &Sender{config: c}
-}
+func New(c Config) *Sender { return &Sender{config: c.WithDefaults()} }
 
 // Open makes the sink of a subscription; it is a deliver.OpenSink. It reads the subscription's ID, Org, Sink.URL (nats:// or
 // tls://, with user:password@ or token@ if need be) and Sink.Subject, and does not connect. It fails with
