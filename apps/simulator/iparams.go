@@ -53,16 +53,7 @@ const maxParameters = 1 << 20
 // IParams answers a request to the page of an app's parameters. GET shows it, POST sets them. Errors are those of the desk, but
 // for what is wrong with a value: that is shown beside it.
 func (s *Simulator) IParams(w http.ResponseWriter, r *http.Request, at Place) (*Page, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxParameters)
-	if err := r.ParseForm(); err != nil {
-		return nil, &carillon.Error{Code: carillon.CodeTooLarge, Message: "the form cannot be read, or is too large", Err: err}
-	}
-	ctx := r.Context()
-	app, err := s.desk.App(ctx, at.Org, at.App)
-	if err != nil {
-		return nil, err
-	}
-	pkg, err := s.desk.Package(ctx, at.Org, at.App)
+	app, pkg, err := s.open(w, r, at, maxParameters)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +71,7 @@ func (s *Simulator) IParams(w http.ResponseWriter, r *http.Request, at Place) (*
 	}
 	values, err := p.read(pkg, r.PostForm, current)
 	if err == nil {
-		if _, err = s.desk.SetIParams(ctx, at.Org, at.App, values); err == nil {
+		if _, err = s.desk.SetIParams(r.Context(), at.Org, at.App, values); err == nil {
 			http.Redirect(w, r, at.IParams+"?saved", http.StatusSeeOther)
 			return nil, nil //nolint:nilnil // it is answered
 		}

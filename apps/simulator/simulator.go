@@ -83,3 +83,17 @@ func (s *Simulator) page(name string, p Page, content any) (*Page, error) {
 	}
 	return &p, nil
 }
+
+// open reads a request's form, of so many bytes at most, and the app that its page is about. Errors are those of the desk.
+func (s *Simulator) open(w http.ResponseWriter, r *http.Request, at Place, most int64) (*carillon.App, *apps.App, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	if err := r.ParseForm(); err != nil {
+		return nil, nil, &carillon.Error{Code: carillon.CodeTooLarge, Message: "the form cannot be read, or is too large", Err: err}
+	}
+	app, err := s.desk.App(r.Context(), at.Org, at.App)
+	if err != nil {
+		return nil, nil, err
+	}
+	pkg, err := s.desk.Package(r.Context(), at.Org, at.App)
+	return app, pkg, err
+}

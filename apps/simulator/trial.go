@@ -60,16 +60,7 @@ var groupLabels = []struct {
 // Test answers a request to the page on which events are made up. GET shows it (?product=&event=), POST simulates (the
 // same, and payload). Errors are those of the desk.
 func (s *Simulator) Test(w http.ResponseWriter, r *http.Request, at Place) (*Page, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return nil, &carillon.Error{Code: carillon.CodeTooLarge, Message: "the form cannot be read, or is too large", Err: err}
-	}
-	ctx := r.Context()
-	app, err := s.desk.App(ctx, at.Org, at.App)
-	if err != nil {
-		return nil, err
-	}
-	pkg, err := s.desk.Package(ctx, at.Org, at.App)
+	app, pkg, err := s.open(w, r, at, maxForm)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +83,7 @@ func (s *Simulator) Test(w http.ResponseWriter, r *http.Request, at Place) (*Pag
 		return nil, err
 	}
 	t.Lines = strings.Count(t.Payload, "\n") + 1
-	if t.Runs, err = s.runs(ctx, at); err != nil {
+	if t.Runs, err = s.runs(r.Context(), at); err != nil {
 		return nil, err
 	}
 	p := Page{Title: app.Name, Part: r.Header.Get(partHeader) == "trial"}
