@@ -309,6 +309,9 @@ func (w *worker) due(all bool, wait time.Duration) ([]*item, time.Duration) {
 			last = it.at
 		}
 	}
+	if last.IsZero() && all {
+		return nil, next
+	}
 	sorted := slices.Clone(w.waiting)
 	slices.SortStableFunc(sorted, func(a, b *item) int {
 		if c := (carillon.HeardAt{At: a.at, Op: a.told.Op}).Compare(carillon.HeardAt{At: b.at, Op: b.told.Op}); c != 0 {
